@@ -1,0 +1,43 @@
+"""The machine that code is emitted for: its vector width, its registers, its LLVM names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import llvmlite.binding as llvm
+
+from graphnn.simplify.expr import DType
+
+BYTES: dict[DType, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`vector_bytes` is the widest vector the code uses, `vector_registers` how many of them there are."""
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+    vector_registers: int
+
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of a dtype one vector holds (16 float32 with AVX-512)."""
+        return self.vector_bytes // BYTES[dtype]
+
+
+@cache
+def host() -> Target:
+    """This machine. 512-bit vectors are used where they exist, against LLVM's own preference for 256 bits."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f") and features.get("avx512vl") and features.get("avx512dq"):
+        width, registers = 64, 32
+    elif features.get("avx2"):
+        width, registers = 32, 16
+    else:
+        width, registers = 16, 32 if features.get("neon") else 16
+    features["prefer-256-bit"] = False
+    return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width, registers)

@@ -1,0 +1,204 @@
+"""A small writer of LLVM text: one SSA value per line, loops with carried values, debug locations.
+
+Text, because building it is several times faster than llvmlite's object model and LLVM parses it anyway.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A typed LLVM operand: str(Value("i64", "%7")) is "i64 %7"."""
+
+    type: str
+    ref: str
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.ref}"
+
+
+def vector_type(element: str, lanes: int) -> str:
+    """The LLVM type of `lanes` elements; one lane is the scalar itself."""
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+def element_type(type_: str) -> str:
+    """<16 x float> -> float; float -> float."""
+    return type_.split(" x ")[1].rstrip(">") if type_.startswith("<") else type_
+
+
+def lanes_of(type_: str) -> int:
+    """<16 x float> -> 16; float -> 1."""
+    return int(type_[1:].split(" x ", maxsplit=1)[0]) if type_.startswith("<") else 1
+
+
+def literal(element: str, value: float | int | bool) -> str:
+    """The text of a scalar constant. Floats are written in hexadecimal, so that no digit is lost."""
+    if element == "float":
+        (value,) = struct.unpack("f", struct.pack("f", value))  # rounds to the nearest float32
+    if element in ("float", "double"):
+        return "0x{:016X}".format(*struct.unpack(">Q", struct.pack(">d", value)))
+    return str(int(value))
+
+
+def constant(type_: str, value: float | int | bool) -> Value:
+    """A constant of a scalar type, or the same constant in every lane."""
+    element, lanes = element_type(type_), lanes_of(type_)
+    scalar = literal(element, value)
+    return Value(type_, scalar if lanes == 1 else "<" + ", ".join([f"{element} {scalar}"] * lanes) + ">")
+
+
+@dataclass(slots=True)
+class Loop:
+    """The handle of an open loop: read `index` and `carried`, set `next` before it closes, then read `results`."""
+
+    index: Value
+    carried: list[Value]
+    next: list[Value] = field(default_factory=list)
+    results: list[Value] = field(default_factory=list)
+
+
+class Module:
+    """Collects the text of functions, the declarations they need, and metadata lines."""
+
+    def __init__(self, name: str, triple: str) -> None:
+        self.head = [f'source_filename = "{name}"', f'target triple = "{triple}"']
+        self.declarations: dict[str, str] = {}
+        self.functions: list[str] = []
+        self.metadata: list[str] = []
+
+    def declare(self, name: str, result: str, arguments: Sequence[str]) -> None:
+        """Declare an intrinsic or an outside function once."""
+        self.declarations[name] = f"declare {result} @{name}({', '.join(arguments)})"
+
+    def text(self) -> str:
+        parts = (self.head, self.declarations.values(), self.functions, self.metadata)
+        return "\n".join(line for part in parts for line in part) + "\n"
+
+
+class Writer:
+    """Writes the body of one function, block after block. `location` is attached to every instruction."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.lines: list[str] = []
+        self.block = "entry"
+        self.location: str | None = None  # for example "!7"
+        self.count = 0
+
+    def fresh(self, prefix: str = "v") -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def do(self, instruction: str) -> None:
+        """Append an instruction without a result."""
+        suffix = f", !dbg {self.location}" if self.location else ""
+        self.lines.append(f"  {instruction}{suffix}")
+
+    def ins(self, type_: str, instruction: str) -> Value:
+        """Append `%v = instruction` and return its value, whose type is `type_`."""
+        name = "%" + self.fresh()
+        self.do(f"{name} = {instruction}")
+        return Value(type_, name)
+
+    def binary(self, opcode: str, a: Value, b: Value) -> Value:
+        """add, fmul, and ... : both operands and the result have one type."""
+        return self.ins(a.type, f"{opcode} {a}, {b.ref}")
+
+    def compare(self, predicate: str, a: Value, b: Value) -> Value:
+        """`predicate` with its opcode: "fcmp olt" or "icmp slt". The result is i1, or a vector of i1."""
+        return self.ins(vector_type("i1", lanes_of(a.type)), f"{predicate} {a}, {b.ref}")
+
+    def select(self, condition: Value, a: Value, b: Value) -> Value:
+        return self.ins(a.type, f"select {condition}, {a}, {b}")
+
+    def convert(self, opcode: str, a: Value, type_: str) -> Value:
+        """sitofp, fptosi, bitcast, zext ..."""
+        return self.ins(type_, f"{opcode} {a} to {type_}")
+
+    def intrinsic(self, name: str, result: str, *arguments: Value) -> Value:
+        """Call @llvm.<name>, declared on first use: intrinsic("fma.v16f32", V, a, b, c)."""
+        self.module.declare(f"llvm.{name}", result, [a.type for a in arguments])
+        return self.ins(result, f"call {result} @llvm.{name}({', '.join(map(str, arguments))})")
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """a*b + c with one rounding."""
+        return self.intrinsic(f"fma.{mangle(a.type)}", a.type, a, b, c)
+
+    def splat(self, scalar: Value, lanes: int) -> Value:
+        """The scalar in every lane."""
+        if lanes == 1:
+            return scalar
+        type_ = vector_type(scalar.type, lanes)
+        single = self.ins(type_, f"insertelement {type_} poison, {scalar}, i32 0")
+        return self.ins(type_, f"shufflevector {type_} {single.ref}, {type_} poison, <{lanes} x i32> zeroinitializer")
+
+    def gep(self, element: str, base: Value, index: Value) -> Value:
+        """The address base + index elements. Addresses are only ever made by getelementptr."""
+        return self.ins("ptr", f"getelementptr {element}, {base}, {index}")
+
+    def start(self, label: str) -> None:
+        """Begin a basic block; the block before it must have ended in a branch."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def jump(self, label: str) -> None:
+        self.do(f"br label %{label}")
+
+    def branch(self, condition: Value, then: str, otherwise: str) -> None:
+        self.do(f"br {condition}, label %{then}, label %{otherwise}")
+
+    @contextmanager
+    def loop(self, lo: Value, hi: Value, step: int = 1, carry: Sequence[Value] = ()) -> Iterator[Loop]:
+        """for index in lo, lo+step, ... while index < hi, with carried values. It may run no time at all.
+
+        with w.loop(zero, n, carry=[acc0]) as loop:
+            loop.next = [w.binary("fadd", loop.carried[0], x)]
+        total = loop.results[0]
+        """
+        number = self.fresh("")
+        head, body, done = f"loop{number}", f"body{number}", f"done{number}"
+        before = self.block
+        self.jump(head)
+        self.start(head)
+        index = Value("i64", f"%i{number}")
+        carried = [Value(v.type, f"%c{number}.{k}") for k, v in enumerate(carry)]
+        slot = len(self.lines)
+        inside = self.compare("icmp slt", index, hi)
+        self.branch(inside, body, done)
+        self.start(body)
+        handle = Loop(index, carried)
+        yield handle
+        stepped = self.binary("add nsw", index, constant("i64", step))
+        latch = self.block
+        self.jump(head)
+        if len(handle.next) != len(carried):
+            raise AssertionError("a loop must set one next value per carried value")
+        phis = [f"  {index.ref} = phi i64 [{lo.ref}, %{before}], [{stepped.ref}, %{latch}]"]
+        for value, first, following in zip(carried, carry, handle.next, strict=True):
+            phis.append(f"  {value.ref} = phi {value.type} [{first.ref}, %{before}], [{following.ref}, %{latch}]")
+        self.lines[slot:slot] = phis
+        self.start(done)
+        handle.results = carried
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """Run what is written inside only where a scalar condition holds."""
+        number = self.fresh("")
+        self.branch(condition, f"then{number}", f"after{number}")
+        self.start(f"then{number}")
+        yield
+        self.jump(f"after{number}")
+        self.start(f"after{number}")
+
+
+def mangle(type_: str) -> str:
+    """The suffix of an overloaded intrinsic: <16 x float> -> v16f32."""
+    short = {"float": "f32", "double": "f64", "i64": "i64", "i32": "i32", "i1": "i1", "ptr": "p0"}[element_type(type_)]
+    lanes = lanes_of(type_)
+    return short if lanes == 1 else f"v{lanes}{short}"

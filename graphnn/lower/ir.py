@@ -1,0 +1,125 @@
+"""The loop IR: the whole grammar on one screen.
+
+    program = Program(name, sizes, buffers, body)
+    buffer  = Buffer(name, dtype, shape, role, layout)
+    stmt    = For(axis, lo, hi, body, kind)           # kind: serial | parallel | vector
+            | If(condition, body)
+            | Let(name, value)
+            | Fold(name, reducer, ranges, guard, value)
+            | Contract(name, m, n, k, a, b, body)
+            | Store(buffer, index, value)
+            | Accumulate(buffer, index, reducer, value)
+
+Expressions are those of `simplify/expr.py`, without Reduce. Meaning of the statements:
+
+- For runs its body for axis = lo, ..., hi-1. `parallel` and `vector` promise that iterations are independent
+  (`vector`: up to a vector's width of them run in lock step, lanes may not be read by each other; a Fold, For, If or
+  Let inside is evaluated per lane). Inner bounds never depend on a vector axis.
+- Fold binds Local(name) to the reduction of `value` over `ranges`, in row-major order, one chain; terms where guard is
+  false are skipped; over nothing it is the reducer's identity. A sum whose value is `mul(a, b)` in floating point is
+  accumulated as fma(a, b, acc): the multiply-add is explicit in the IR by this rule, never a compiler's choice.
+- Contract runs, for every (m, n), Local(name) = sum over k of a*b as fma in ascending row-major k (chains of at most
+  CHAIN terms, then the chains' sums added in ascending order), then `body` once. `a` does not depend on n,
+  nor `b` on m. It means Fold inside two loops; it exists because it is what register tiles are made of.
+- Store writes one element. Accumulate combines one element in place: buffer[index] = combine(buffer[index], value).
+- Buffers: `input`, `state` and `output` belong to the caller, `temp` to the arena. A state may be loaded and stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from graphnn.simplify.expr import DType, Expr, Origin, Range
+
+CHAIN = 512  # terms of one multiply-add chain in a contraction; then a new chain starts
+
+Role = Literal["input", "state", "output", "temp"]
+Kind = Literal["serial", "parallel", "vector"]
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A multi-dimensional array. `layout` lists the logical axes from slowest to fastest in memory."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+    role: Role
+    layout: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    axis: str
+    lo: Expr
+    hi: Expr
+    body: tuple[Stmt, ...]
+    kind: Kind = "serial"
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    condition: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    name: str
+    reducer: str
+    ranges: tuple[Range, ...]
+    guard: Expr | None
+    value: Expr
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    name: str
+    m: Range
+    n: Range
+    k: tuple[Range, ...]
+    a: Expr
+    b: Expr
+    body: tuple[Stmt, ...]
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    buffer: str
+    index: tuple[Expr, ...]
+    value: Expr
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    buffer: str
+    index: tuple[Expr, ...]
+    reducer: str
+    value: Expr
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+Stmt = For | If | Let | Fold | Contract | Store | Accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Loops over buffers. `sizes` are the symbolic sizes, in the order in which the entry receives them."""
+
+    name: str
+    sizes: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    body: tuple[Stmt, ...]
+
+    def buffer(self, name: str) -> Buffer:
+        return next(b for b in self.buffers if b.name == name)

@@ -1,0 +1,257 @@
+"""Our own expression nodes: immutable, and each knows where it comes from.
+
+sympy trees are hash-consed and reordered, so they cannot carry an origin. From `simplify/` on, formulas are
+made of these seven nodes, down to the instruction:
+
+    Const  1.5           Axis  i0            Size  N
+    Load   W[i0, r0]     Local acc           Op    add(x, y)
+    Reduce sum(r0 < 64) body                 (above `lower/` only; there it becomes a Fold statement)
+
+Two expressions are equal when they compute the same thing by the same tree; origins do not count.
+This module imports no sympy: a loaded Executable needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+DType = Literal["float32", "float64", "int64", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an expression comes from.
+
+    `node` is the network node, `addend` its contribution when several are summed into one gradient,
+    `rule` the rewrite that made the expression ("declare" for a body as written), `parents` what it was made of.
+    """
+
+    node: str
+    addend: int = 0
+    rule: str = "declare"
+    parents: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: bool | int | float
+    dtype: DType
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The current value of a loop axis, an int64. Bound by a Formula, a Reduce or a loop."""
+
+    name: str
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def dtype(self) -> DType:
+        return "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A symbolic size, an int64 known at the call."""
+
+    name: str
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def dtype(self) -> DType:
+        return "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """An element of a buffer at *logical* indices; the buffer's layout turns them into an address."""
+
+    buffer: str
+    index: tuple[Expr, ...]
+    dtype: DType
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A scalar bound by a Let, a Fold or a Contract of the loop IR."""
+
+    name: str
+    dtype: DType
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A scalar function of `SCALARS` applied to arguments."""
+
+    fn: str
+    args: tuple[Expr, ...]
+    dtype: DType
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An axis and its half-open interval [lo, hi)."""
+
+    axis: str
+    lo: Expr
+    hi: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """reducer over all points of `ranges` (row-major order) of `body`; terms where `guard` is false are skipped."""
+
+    reducer: str
+    ranges: tuple[Range, ...]
+    guard: Expr | None
+    body: Expr
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def dtype(self) -> DType:
+        return self.body.dtype
+
+
+Expr = Const | Axis | Size | Load | Local | Op | Reduce
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A scalar function: its arity, and how it prints (`{0}`, `{1}` are its arguments)."""
+
+    arity: int
+    text: str
+    result: Literal["same", "bool", "cast"] = "same"
+
+
+# The scalar functions of every stage below `simplify/`. Arguments of one Op have one dtype, except that
+# select takes (bool, x, x) and cast turns any dtype into the Op's. int64 has add, sub, mul, floordiv, mod, neg,
+# max, min, abs and the comparisons; floordiv and mod round towards minus infinity, their divisor is positive.
+# max and min propagate NaN; sign(0) = 0; fma(a, b, c) = a*b + c with one rounding; `and` does not short-circuit,
+# but `select` does not read the branch it does not take (a Load there may be out of range).
+# fmt: off
+SCALARS: dict[str, Scalar] = {
+    "add": Scalar(2, "({0} + {1})"),        "sub": Scalar(2, "({0} - {1})"),
+    "mul": Scalar(2, "{0}*{1}"),            "div": Scalar(2, "{0}/{1}"),
+    "neg": Scalar(1, "(-{0})"),             "fma": Scalar(3, "fma({0}, {1}, {2})"),
+    "floordiv": Scalar(2, "({0} // {1})"),  "mod": Scalar(2, "({0} % {1})"),
+    "pow": Scalar(2, "pow({0}, {1})"),      "sqrt": Scalar(1, "sqrt({0})"),
+    "exp": Scalar(1, "exp({0})"),           "log": Scalar(1, "log({0})"),
+    "expm1": Scalar(1, "expm1({0})"),       "log1p": Scalar(1, "log1p({0})"),
+    "tanh": Scalar(1, "tanh({0})"),         "sigmoid": Scalar(1, "sigmoid({0})"),
+    "abs": Scalar(1, "abs({0})"),           "sign": Scalar(1, "sign({0})"),
+    "max": Scalar(2, "max({0}, {1})"),      "min": Scalar(2, "min({0}, {1})"),
+    "lt": Scalar(2, "({0} < {1})", "bool"), "le": Scalar(2, "({0} <= {1})", "bool"),
+    "eq": Scalar(2, "({0} == {1})", "bool"), "ne": Scalar(2, "({0} != {1})", "bool"),
+    "and": Scalar(2, "({0} and {1})"),      "or": Scalar(2, "({0} or {1})"),
+    "not": Scalar(1, "(not {0})"),          "cast": Scalar(1, "cast({0})", "cast"),
+    "select": Scalar(3, "select({0}, {1}, {2})"),
+}
+# fmt: on
+
+# A reducer below `declare/`: the scalar function that combines, and the value of an empty reduction.
+COMBINE: dict[str, str] = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
+INT64_MAX = 2**63 - 1
+
+
+def identity_of(reducer: str, dtype: DType) -> Const:
+    """The neutral element of a reducer: sum 0, prod 1, max -inf, min +inf (the extreme integers for int64)."""
+    if reducer in ("sum", "prod"):
+        unit = 0 if reducer == "sum" else 1
+        return Const(unit if dtype == "int64" else float(unit), dtype)
+    sign = -1 if reducer == "max" else 1
+    return Const(sign * INT64_MAX if dtype == "int64" else sign * float("inf"), dtype)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The direct subexpressions, range bounds and guards included."""
+    match expr:
+        case Load(index=index):
+            return index
+        case Op(args=args):
+            return args
+        case Reduce(ranges=ranges, guard=guard, body=body):
+            bounds = tuple(bound for r in ranges for bound in (r.lo, r.hi))
+            return (*bounds, body) if guard is None else (*bounds, guard, body)
+        case _:
+            return ()
+
+
+def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
+    """`expr` with `visit` applied to its children; the same object where no child changed."""
+    match expr:
+        case Load(index=index):
+            new = tuple(map(visit, index))
+            return expr if all(a is b for a, b in zip(new, index, strict=True)) else replace(expr, index=new)
+        case Op(args=args):
+            new = tuple(map(visit, args))
+            return expr if all(a is b for a, b in zip(new, args, strict=True)) else replace(expr, args=new)
+        case Reduce(ranges=ranges, guard=guard, body=body):
+            new_ranges = tuple(Range(r.axis, visit(r.lo), visit(r.hi)) for r in ranges)
+            new_guard = None if guard is None else visit(guard)
+            new_body = visit(body)
+            if new_ranges == ranges and new_guard is guard and new_body is body:
+                return expr
+            return replace(expr, ranges=new_ranges, guard=new_guard, body=new_body)
+        case _:
+            return expr
+
+
+def transform(expr: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:
+    """Bottom-up: children first, then `rule`; None means no match.
+
+    transform(add(x, 0), drop_zero) -> x
+    """
+    rebuilt = rebuild(expr, lambda child: transform(child, rule))
+    changed = rule(rebuilt)
+    return rebuilt if changed is None else changed
+
+
+def substitute(expr: Expr, mapping: dict[Expr, Expr]) -> Expr:
+    """Replace whole subexpressions, outermost first: substitute(i0 + 1, {i0: r0}) -> r0 + 1."""
+    found = mapping.get(expr)
+    return found if found is not None else rebuild(expr, lambda child: substitute(child, mapping))
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Every subexpression, children before parents."""
+    for child in children(expr):
+        yield from walk(child)
+    yield expr
+
+
+def axes_of(expr: Expr) -> frozenset[str]:
+    """The names of the axes that are free in `expr` (those bound by a Reduce inside it excluded)."""
+    if isinstance(expr, Axis):
+        return frozenset((expr.name,))
+    free = frozenset[str]().union(*map(axes_of, children(expr)))
+    return free - {r.axis for r in expr.ranges} if isinstance(expr, Reduce) else free
+
+
+def text(expr: Expr) -> str:
+    """One line that a person can read; also the canonical text that hashes and golden files use."""
+    match expr:
+        case Const(value=value):
+            return repr(value)
+        case Axis(name=name) | Size(name=name) | Local(name=name):
+            return name
+        case Load(buffer=buffer, index=index):
+            return f"{buffer}[{', '.join(map(text, index))}]"
+        case Op(fn="cast", args=(arg,), dtype=dtype):
+            return f"{dtype}({text(arg)})"
+        case Op(fn=fn, args=args):
+            return SCALARS[fn].text.format(*map(text, args))
+        case Reduce(reducer=reducer, ranges=ranges, guard=guard, body=body):
+            bounds = ", ".join(f"{text(r.lo)} <= {r.axis} < {text(r.hi)}" for r in ranges)
+            condition = "" if guard is None else f" if {text(guard)}"
+            return f"{reducer}[{bounds}{condition}]({text(body)})"
+
+
+def index_constant(value: int) -> Const:
+    return Const(int(value), "int64")
