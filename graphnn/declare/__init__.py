@@ -1,0 +1,15 @@
+"""Stage `declare`: a network is a static graph of formulas in index notation.
+
+in   index notation written by a person, and arrays' shapes
+out  a Network (networkx.MultiDiGraph) whose op nodes each hold one Definition
+
+notation.py    indices, operands, reducers: what a person writes
+definition.py  Definition: one formula, bound to shapes; what every later stage reads
+affine.py      quasi-affine index expressions: extremes, simplification
+op.py          op(), elementwise(): templates that bind to operands and give Definitions
+registry.py    names of ops; `ops/` fills it
+network.py     Network and Tensor
+state.py       the values of parameters and other state variables
+serialize.py   networks from and to JSON and plain networkx graphs
+reference.py   the reference evaluator: definitions evaluated straight from their index notation
+"""

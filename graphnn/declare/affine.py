@@ -1,0 +1,182 @@
+"""Quasi-affine index expressions: sums of axes with integer or size coefficients, floor division and mod.
+
+extremes(2*i + k - 1)                    -> (-1, 2*(I-1) + K-1 - 1)
+simplify_index(floor((M*i + j)/M))       -> i       where 0 <= j < M
+simplify_index(Mod(M*i + j, M))          -> j
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+
+from graphnn.errors import GraphError
+
+Sizes = Mapping[sympy.Symbol, sympy.Expr]  # the extent of each axis
+
+
+def quotient(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """floor(a/d) -> (a, d) with integer coefficients; None for anything else."""
+    if not isinstance(expr, sympy.floor):
+        return None
+    numerator, denominator = sympy.fraction(sympy.together(expr.args[0]))
+    return sympy.expand(numerator), denominator
+
+
+def linear_terms(expr: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """An affine expression as (coefficient, atom) pairs; the constant part has atom 1.
+
+    Atoms are axes, integer accesses, quotients and remainders; coefficients hold integers and sizes only.
+    """
+    pairs = []
+    for term in sympy.Add.make_args(sympy.expand(expr)):
+        atoms = [f for f in sympy.Mul.make_args(term) if _is_atom(f)]
+        if len(atoms) > 1:
+            raise GraphError(f"the index {expr} is not quasi-affine: it multiplies {atoms[0]} by {atoms[1]}")
+        atom = atoms[0] if atoms else sympy.S.One
+        pairs.append((term / atom, atom))
+    return pairs
+
+
+def _is_atom(factor: sympy.Expr) -> bool:
+    if isinstance(factor, sympy.floor | sympy.Mod):
+        return True
+    return isinstance(factor, sympy.Symbol) and is_axis(factor)
+
+
+def is_axis(symbol: sympy.Symbol) -> bool:
+    """Canonical axes and integer accesses are i0, r0, t0, ...; every other symbol of an index is a size."""
+    return symbol.name[:1] in "irtp" and symbol.name[1:].isdigit()
+
+
+def check_quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> None:
+    """Raise GraphError unless `expr` is quasi-affine in `symbols` with integer or size coefficients."""
+    bad = expr.atoms(sympy.Float) or [r for r in expr.atoms(sympy.Rational) if r.q != 1 and not _inside_floor(expr)]
+    if bad or not _quasi_affine(expr, symbols):
+        raise GraphError(
+            f"the index {expr} is not quasi-affine: use sums of axes with integer or size coefficients, "
+            "floor division and mod by a positive size"
+        )
+
+
+def _inside_floor(expr: sympy.Expr) -> bool:
+    return expr.has(sympy.floor)
+
+
+def _quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> bool:
+    if not expr.free_symbols & symbols:
+        return bool(expr.is_integer)
+    if isinstance(expr, sympy.Symbol):
+        return bool(expr.is_integer)
+    if isinstance(expr, sympy.Add):
+        return all(_quasi_affine(a, symbols) for a in expr.args)
+    if isinstance(expr, sympy.Mul):
+        held = [f for f in expr.args if f.free_symbols & symbols]
+        rest = expr / held[0]
+        return len(held) == 1 and bool(rest.is_integer) and _quasi_affine(held[0], symbols)
+    if isinstance(expr, sympy.Mod):
+        return _quasi_affine(expr.args[0], symbols) and not expr.args[1].free_symbols & symbols
+    pair = quotient(expr)
+    if pair is not None:
+        return _quasi_affine(pair[0], symbols) and not pair[1].free_symbols & symbols
+    return False
+
+
+def extremes(expr: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """The smallest and the largest value over nonempty axes; None where it cannot be told."""
+    low, high = sympy.S.Zero, sympy.S.Zero
+    for coefficient, atom in linear_terms(expr):
+        bounds = _atom_extremes(atom, sizes)
+        if bounds is None:
+            return None
+        if coefficient.is_nonnegative:
+            low, high = low + coefficient * bounds[0], high + coefficient * bounds[1]
+        elif coefficient.is_nonpositive:
+            low, high = low + coefficient * bounds[1], high + coefficient * bounds[0]
+        else:
+            return None
+    return sympy.expand(low), sympy.expand(high)
+
+
+def _atom_extremes(atom: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Expr] | None:
+    if atom == 1:
+        return atom, atom
+    if isinstance(atom, sympy.Mod):
+        inner = extremes(atom.args[0], sizes)
+        if inner is not None and inner[0].is_nonnegative and (atom.args[1] - 1 - inner[1]).is_nonnegative:
+            return inner
+        return sympy.S.Zero, atom.args[1] - 1
+    pair = quotient(atom)
+    if pair is not None:
+        inner = extremes(pair[0], sizes)
+        if inner is None:
+            return None
+        return tuple(_divide(bound, pair[1]) for bound in inner)  # type: ignore[return-value]
+    if atom in sizes:
+        return sympy.S.Zero, sizes[atom] - 1
+    return None
+
+
+def _divide(bound: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
+    """floor(bound / divisor), where (N*d - 1)/d is known to be N - 1."""
+    whole, rest = sympy.S.Zero, sympy.S.Zero
+    for term in sympy.Add.make_args(sympy.expand(bound)):
+        ratio = sympy.cancel(term / divisor)
+        if ratio.is_integer:
+            whole += ratio
+        else:
+            rest += term
+    if rest.is_nonnegative and (divisor - 1 - rest).is_nonnegative:
+        return whole
+    if rest.is_negative and (divisor + rest).is_nonnegative:
+        return whole - 1
+    return whole + sympy.floor(rest / divisor)
+
+
+def simplify_index(expr: sympy.Expr, sizes: Sizes) -> sympy.Expr:
+    """The same index without the quotients and remainders that the axes' ranges decide."""
+    if not expr.has(sympy.floor, sympy.Mod):
+        return sympy.expand(expr)
+    if isinstance(expr, sympy.Mod):
+        inner, divisor = simplify_index(expr.args[0], sizes), expr.args[1]
+        _, rest = _split(inner, divisor)
+        if _within(rest, divisor, sizes):
+            return rest
+        return sympy.Mod(rest, divisor)
+    pair = quotient(expr)
+    if pair is not None:
+        inner, divisor = simplify_index(pair[0], sizes), pair[1]
+        whole, rest = _split(inner, divisor)
+        if rest == 0 or _within(rest, divisor, sizes):
+            return whole
+        return whole + _coarsen(rest, divisor, sizes)
+    return sympy.expand(expr.func(*(simplify_index(a, sizes) for a in expr.args)))
+
+
+def _split(expr: sympy.Expr, divisor: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """expr = divisor*whole + rest, where `rest` collects the terms that `divisor` does not divide."""
+    whole, rest = sympy.S.Zero, sympy.S.Zero
+    for term in sympy.Add.make_args(sympy.expand(expr)):
+        ratio = sympy.cancel(term / divisor)
+        if ratio.is_integer and sympy.fraction(ratio)[1] == 1:
+            whole += ratio
+        else:
+            rest += term
+    return whole, rest
+
+
+def _within(rest: sympy.Expr, divisor: sympy.Expr, sizes: Sizes) -> bool:
+    bounds = extremes(rest, sizes)
+    return bounds is not None and bool(bounds[0].is_nonnegative) and bool((divisor - 1 - bounds[1]).is_nonnegative)
+
+
+def _coarsen(rest: sympy.Expr, divisor: sympy.Expr, sizes: Sizes) -> sympy.Expr:
+    """floor((V*r + v)/(T*V)) -> floor(r/T) where 0 <= v < V: a finer index that cannot carry is dropped."""
+    for coefficient, _ in linear_terms(rest):
+        ratio = sympy.cancel(divisor / coefficient)
+        if coefficient != 1 and ratio.is_integer and ratio != 1 and sympy.fraction(ratio)[1] == 1:
+            coarse, fine = _split(rest, coefficient)
+            if _within(fine, coefficient, sizes):
+                return simplify_index(sympy.floor(coarse / ratio), sizes)
+    return sympy.floor(rest / divisor)

@@ -1,0 +1,165 @@
+"""Binding: entries and axes as written become a canonical Definition, checked against the operands' shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from graphnn.declare.affine import check_quasi_affine, extremes, simplify_index
+from graphnn.declare.definition import FLOATS, Access, Definition, Extent, OperandType, access_symbol
+from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
+from graphnn.errors import DTypeError, GraphError, ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A formal operand at a position, with the type it is bound to."""
+
+    name: str
+    position: int
+    type: OperandType
+
+
+def bind_definition(
+    op: str, slots: Sequence[Slot], axes: Sequence[Extent], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr]
+) -> Definition:
+    """The Definition of one formula: `body` is a map over `axes`, or one Reduction of a map.
+
+    `sizes` holds the extent of every axis that occurs. Raises ShapeError where an access leaves its operand and
+    GraphError where an axis has no extent or an index is not quasi-affine.
+    """
+    by_name = {slot.name: slot for slot in slots}
+    reducer, guard, reduced = None, sympy.true, ()
+    if isinstance(body, Reduction):
+        reducer, guard = body.reducer, body.guard
+        reduced = tuple(Extent(a, _size(op, a, sizes)) for a in body.axes)
+        body = body.body
+        if reducer in ("max", "min") and isinstance(body, Guarded):
+            entry, condition = body.args
+            guard, body = sympy.And(guard, condition, *_inside(by_name[entry.operand], entry, sizes)), entry
+    body = body.replace(Guarded, lambda entry, c: _read_or_zero(by_name[entry.operand], entry, c, sizes))
+    renaming = {e.axis: axis_symbol(f"i{n}") for n, e in enumerate(axes)}
+    renaming |= {e.axis: axis_symbol(f"r{n}") for n, e in enumerate(reduced)}
+    canonical = {renaming[a]: _size(op, a, sizes) for a in renaming}
+    guarded = {e for p in body.atoms(sympy.Piecewise) for e in p.atoms(Entry)} | guard.atoms(Entry)
+    accesses: list[Access] = []
+    shown: dict[Entry, sympy.Symbol] = {}
+    for entry in _ordered_entries((body, guard), by_name, op):
+        slot = by_name[entry.operand]
+        if len(entry.index) != len(slot.type.shape):
+            raise ShapeError(
+                f"{op}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
+                f"but the operand given has shape {_shape(slot)}"
+            )
+        index = tuple(i.xreplace(shown).xreplace(renaming) for i in entry.index)
+        for expression in index:
+            check_quasi_affine(expression, set(canonical) | set(shown.values()))
+        index = tuple(simplify_index(i, canonical) for i in index)
+        if entry not in guarded and guard == sympy.true:
+            _check_inside(op, slot, entry, index, canonical)
+        symbol = access_symbol(len(accesses), slot.type.dtype)
+        accesses.append(Access(symbol, slot.position, index))
+        shown[entry] = symbol
+    body, guard = body.xreplace(shown).xreplace(renaming), guard.xreplace(shown).xreplace(renaming)
+    known = (
+        set(canonical) | {a.symbol for a in accesses} | {s for size in canonical.values() for s in size.free_symbols}
+    )
+    for stray in sorted((body.free_symbols | guard.free_symbols) - known, key=str):
+        if not (stray.is_integer and any(stray in dim.free_symbols for slot in slots for dim in slot.type.shape)):
+            raise GraphError(f"{op}: '{stray}' is neither an axis of the output or of a reducer nor an attribute")
+    types = tuple(slot.type for slot in sorted(slots, key=lambda slot: slot.position))
+    return Definition(
+        operands=types,
+        axes=tuple(Extent(renaming[e.axis], e.size) for e in axes),
+        reducer=reducer,
+        reduced=tuple(Extent(renaming[e.axis], e.size) for e in reduced),
+        guard=guard,
+        accesses=tuple(accesses),
+        body=body,
+        dtype=_result_dtype(op, body, slots),
+        op=op,
+    )
+
+
+def _shape(slot: Slot) -> str:
+    return "(" + ", ".join(map(str, slot.type.shape)) + ")"
+
+
+def _size(op: str, axis: sympy.Symbol, sizes: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+    if axis not in sizes:
+        raise GraphError(
+            f"{op}: the axis '{axis}' has no extent: no operand is indexed by it alone; give extents={{{axis}: ...}}"
+        )
+    return sizes[axis]
+
+
+def _ordered_entries(exprs: Sequence[sympy.Expr], slots: dict[str, Slot], op: str) -> list[Entry]:
+    """Every entry, those that stand inside another's index first, else by operand and index."""
+    found: list[Entry] = []
+
+    def visit(entry: Entry) -> None:
+        for inner in sorted({e for i in entry.index for e in i.atoms(Entry)}, key=sympy.default_sort_key):
+            if slots[inner.operand].type.dtype != "int64":
+                raise DTypeError(
+                    f"{op}: '{inner}' is used as an index, so operand '{inner.operand}' must be int64, "
+                    f"not {slots[inner.operand].type.dtype}"
+                )
+            visit(inner)
+        if entry not in found:
+            found.append(entry)
+
+    entries = {e for expr in exprs for e in expr.atoms(Entry)}
+    for entry in sorted(entries, key=lambda e: (slots[e.operand].position, sympy.default_sort_key(e))):
+        visit(entry)
+    return found
+
+
+def _inside(slot: Slot, entry: Entry, sizes: dict[sympy.Symbol, sympy.Expr]) -> list[Boolean]:
+    """The conditions, as written, under which `entry` is inside its operand."""
+    conditions = []
+    for index, dim in zip(entry.index, slot.type.shape, strict=True):
+        if not (index in sizes and sizes[index] == dim):
+            conditions += [sympy.Ge(index, 0), sympy.Lt(index, dim)]
+    return conditions
+
+
+def _read_or_zero(slot: Slot, entry: Entry, condition: Boolean, sizes: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+    inside = sympy.And(condition, *_inside(slot, entry, sizes))
+    return entry if inside == sympy.true else sympy.Piecewise((entry, inside), (0, True))
+
+
+def _check_inside(
+    op: str, slot: Slot, entry: Entry, index: tuple[sympy.Expr, ...], sizes: dict[sympy.Symbol, sympy.Expr]
+) -> None:
+    for dimension, (expression, dim) in enumerate(zip(index, slot.type.shape, strict=True)):
+        if sizes.get(expression) == dim or any(s not in sizes and s.name[0] == "t" for s in expression.free_symbols):
+            continue  # a bare axis, or an integer access: its values are checked at the boundary
+        bounds = extremes(expression, sizes)
+        if bounds is not None and bounds[0].is_nonnegative and (dim - 1 - bounds[1]).is_nonnegative:
+            continue
+        if any((sizes[a] == 0) is True for a in expression.free_symbols & set(sizes)):
+            continue  # nothing is read along an empty axis
+        reach = "cannot be bounded" if bounds is None else f"runs from {bounds[0]} to {bounds[1]}"
+        raise ShapeError(
+            f"{op}: the access {entry} of operand '{slot.name}' {reach} in dimension {dimension}, whose extent is "
+            f"{dim} (operand shape {_shape(slot)}); guard() the access or change the extents"
+        )
+
+
+def _result_dtype(op: str, body: sympy.Expr, slots: Sequence[Slot]) -> str:
+    """bool for a condition, int64 for an integer of integers, else the one float dtype of the operands."""
+    if isinstance(body, Boolean) and not isinstance(body, sympy.Symbol):
+        return "bool"
+    floats = {slot.type.dtype: slot for slot in slots if slot.type.dtype in FLOATS}
+    if len(floats) > 1:
+        a, b = floats.values()
+        raise DTypeError(
+            f"{op}: operand '{a.name}' is {a.type.dtype} and operand '{b.name}' is {b.type.dtype}; "
+            "declare both with one dtype"
+        )
+    if floats:
+        return next(iter(floats))
+    return "int64" if body.is_integer else "float32"

@@ -1,0 +1,286 @@
+"""Network and Tensor: a static graph of formulas.
+
+`Network.graph` is a networkx.MultiDiGraph. A node carries kind ("input", "parameter", "state", "op"), op, shape, dtype,
+attributes and, for an op, its definition; an edge carries the operand slot it feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import networkx
+import sympy
+
+from graphnn.declare.definition import DTYPES, FLOATS, Definition, Recipe
+from graphnn.declare.initializer import Initializer, as_initializer
+from graphnn.declare.notation import size_symbol
+from graphnn.declare.registry import find_op
+from graphnn.declare.state import State
+from graphnn.errors import DTypeError, GraphError, ShapeError
+
+Dim = int | str
+
+
+class Tensor:
+    """A node of a network. `==` is identity; the other Python operators add nodes."""
+
+    __slots__ = ("name", "network")
+    __array_ufunc__ = None  # numpy leaves the operators to us
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network, self.name = network, name
+
+    @property
+    def shape_exprs(self) -> tuple[sympy.Expr, ...]:
+        """The extents as sympy integers and size symbols."""
+        shape: tuple[sympy.Expr, ...] = self.network.graph.nodes[self.name]["shape"]
+        return shape
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """The extents: ints, and str for symbolic sizes and expressions of them."""
+        return tuple(int(d) if d.is_Integer else str(d) for d in self.shape_exprs)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape_exprs)
+
+    @property
+    def dtype(self) -> str:
+        dtype: str = self.network.graph.nodes[self.name]["dtype"]
+        return dtype
+
+    @property
+    def kind(self) -> str:
+        kind: str = self.network.graph.nodes[self.name]["kind"]
+        return kind
+
+    @property
+    def definition(self) -> Definition | None:
+        """The formula of an op node; None for inputs and state."""
+        return self.network.graph.nodes[self.name].get("definition")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name!r} {self.dtype}[{', '.join(map(str, self.shape))}]>"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Tensor) and self.network is other.network and self.name == other.name
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.network), self.name))
+
+    def __bool__(self) -> bool:
+        raise GraphError(f"'{self.name}' has no truth value: a network is static; use gn.where")
+
+    # fmt: off
+    def __add__(self, other: Any) -> Tensor: return _apply("add", self, other)
+    def __radd__(self, other: Any) -> Tensor: return _apply("add", other, self)
+    def __sub__(self, other: Any) -> Tensor: return _apply("subtract", self, other)
+    def __rsub__(self, other: Any) -> Tensor: return _apply("subtract", other, self)
+    def __mul__(self, other: Any) -> Tensor: return _apply("multiply", self, other)
+    def __rmul__(self, other: Any) -> Tensor: return _apply("multiply", other, self)
+    def __truediv__(self, other: Any) -> Tensor: return _apply("divide", self, other)
+    def __rtruediv__(self, other: Any) -> Tensor: return _apply("divide", other, self)
+    def __pow__(self, other: Any) -> Tensor: return _apply("power", self, other)
+    def __rpow__(self, other: Any) -> Tensor: return _apply("power", other, self)
+    def __matmul__(self, other: Any) -> Tensor: return _apply("matmul", self, other)
+    def __neg__(self) -> Tensor: return _apply("negative", self)
+    def __abs__(self) -> Tensor: return _apply("abs", self)
+    def __lt__(self, other: Any) -> Tensor: return _apply("less", self, other)
+    def __le__(self, other: Any) -> Tensor: return _apply("less_equal", self, other)
+    def __gt__(self, other: Any) -> Tensor: return _apply("greater", self, other)
+    def __ge__(self, other: Any) -> Tensor: return _apply("greater_equal", self, other)
+    def __getitem__(self, index: Any) -> Tensor: return _apply("slice", self, index=index)
+    # fmt: on
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose (all axes reversed)."""
+        return _apply("transpose", self)
+
+
+def _apply(op: str, *operands: Any, **attributes: Any) -> Tensor:
+    tensor: Tensor = find_op(op)(*operands, **attributes)
+    return tensor
+
+
+class Network:
+    """A static graph of symbolic ops, and the values of its state variables."""
+
+    def __init__(self, name: str = "network") -> None:
+        self.name = name
+        self.graph: Any = networkx.MultiDiGraph(name=name)
+        self.initializers: dict[str, Initializer] = {}
+        self.requests: dict[Any, Tensor] = {}  # gradients asked for before, by (what, with respect to, policy)
+        self.state = State(self)
+
+    def __repr__(self) -> str:
+        return f"<network {self.name!r}: {self.graph.number_of_nodes()} nodes>"
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.graph:
+            raise GraphError(f"network {self.name!r} has no node {name!r}")
+        return Tensor(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.graph
+
+    def input(self, name: str, shape: Sequence[Dim], dtype: str = "float32") -> Tensor:
+        """Declare an input: an array given at each call. A str extent is a symbolic size, equal wherever it occurs."""
+        return self._leaf("input", name, shape, dtype)
+
+    def parameter(
+        self,
+        name: str,
+        shape: Sequence[int],
+        init: Any = 0.0,
+        dtype: str = "float32",
+        role: str = "weight",
+        trainable: bool = True,
+    ) -> Tensor:
+        """Declare a parameter: a state variable that training changes (unless trainable=False).
+
+        `init` is a number or an Initializer; `role` is "weight" or "bias" (penalties apply to weights only).
+        """
+        if role not in ("weight", "bias"):
+            raise GraphError(f"parameter '{name}': role is 'weight' or 'bias', not {role!r}")
+        if not all(isinstance(d, int) for d in shape):
+            raise ShapeError(f"parameter '{name}': a parameter's extents are ints, got {tuple(shape)}")
+        tensor = self._leaf("parameter", name, shape, dtype)
+        self.graph.nodes[name]["attributes"] = {"role": role, "trainable": trainable}
+        self.initializers[name] = as_initializer(init)
+        return tensor
+
+    def variable(self, name: str, shape: Sequence[int], init: Any = 0.0, dtype: str = "float32") -> Tensor:
+        """Declare a state variable that is not a parameter: an optimizer slot, a running statistic, a counter."""
+        tensor = self._leaf("state", name, shape, dtype)
+        self.initializers[name] = as_initializer(init)
+        return tensor
+
+    def _leaf(self, kind: str, name: str, shape: Sequence[Dim], dtype: str) -> Tensor:
+        if dtype not in DTYPES:
+            raise DTypeError(f"{kind} '{name}': dtype {dtype!r} is not one of {', '.join(DTYPES)}")
+        if kind == "parameter" and dtype not in FLOATS:
+            raise DTypeError(f"parameter '{name}' is {dtype}; parameters are float32 or float64")
+        extents = tuple(_extent(kind, name, d) for d in shape)
+        return self._add(name, kind=kind, op="", shape=extents, dtype=dtype, attributes={})
+
+    def _add(self, name: str, **data: Any) -> Tensor:
+        if not isinstance(name, str) or not name:
+            raise GraphError(f"a node's name is a nonempty str, not {name!r}")
+        if name in self.graph:
+            raise GraphError(f"network {self.name!r} already has a node named {name!r}; names are unique")
+        self.graph.add_node(name, **data)
+        return Tensor(self, name)
+
+    def fresh_name(self, label: str) -> str:
+        """`label`, or label_1, label_2, ... where it is taken."""
+        number, name = 0, label
+        while name in self.graph:
+            number += 1
+            name = f"{label}_{number}"
+        return name
+
+    def add_recipe(
+        self,
+        recipe: Recipe,
+        operands: Sequence[Tensor],
+        label: str,
+        name: str | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> Tensor:
+        """Add the nodes of a recipe; the last carries `name`. Nothing is added when the name is taken."""
+        final = self.fresh_name(label) if name is None else name
+        if final in self.graph:
+            raise GraphError(f"network {self.name!r} already has a node named {final!r}; names are unique")
+        made: list[Tensor] = []
+        for number, step in enumerate(recipe, 1):
+            last = number == len(recipe)
+            node = final if last else self.fresh_name(f"{final}.{number}")
+            tensor = self._add(
+                node,
+                kind="op",
+                op=label,
+                shape=step.definition.shape,
+                dtype=step.definition.dtype,
+                attributes=dict(attributes or {}) if last else {},
+                definition=step.definition,
+            )
+            for slot, source in enumerate(step.sources):
+                operand = operands[source] if source >= 0 else made[-source - 1]
+                self.graph.add_edge(operand.name, node, slot=slot)
+            made.append(tensor)
+        return made[-1]
+
+    def operands(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """The operands of an op node, in slot order."""
+        edges = self.graph.in_edges(tensor.name, data="slot")
+        return tuple(Tensor(self, source) for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
+
+    def ancestors(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors and all that they are made of, operands first, in an order fixed by the graph alone."""
+        done: dict[str, Tensor] = {}
+        stack = [(t, False) for t in reversed(tensors)]
+        while stack:
+            tensor, expanded = stack.pop()
+            if tensor.name in done:
+                continue
+            if expanded:
+                done[tensor.name] = tensor
+            else:
+                stack.append((tensor, True))
+                stack += [(o, False) for o in reversed(self.operands(tensor)) if o.name not in done]
+        return list(done.values())
+
+    def _of_kind(self, *kinds: str) -> dict[str, Tensor]:
+        nodes = self.graph.nodes(data="kind")
+        return {name: Tensor(self, name) for name, kind in nodes if kind in kinds}
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        return self._of_kind("input")
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Trainable and other parameters, in the order of declaration."""
+        return self._of_kind("parameter")
+
+    @property
+    def state_variables(self) -> dict[str, Tensor]:
+        """Everything with a value of its own: parameters and other state, in the order of declaration."""
+        return self._of_kind("parameter", "state")
+
+    def initialize(self, seed: int = 0) -> None:
+        """Draw the first value of every state variable; the same seed gives the same values."""
+        self.state.initialize(seed)
+
+    @classmethod
+    def from_networkx(cls, graph: Any) -> Network:
+        """A Network from a plain networkx graph; see `serialize.from_networkx`."""
+        from graphnn.declare.serialize import from_networkx
+
+        return from_networkx(graph)
+
+    def to_json(self) -> str:
+        """The whole network as JSON: definitions are stored as trees, never as code."""
+        from graphnn.declare.serialize import to_json
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Network:
+        """A Network from `to_json` text. Nothing in it is evaluated; GraphError says what does not fit."""
+        from graphnn.declare.serialize import from_json
+
+        return from_json(text)
+
+
+def _extent(kind: str, name: str, dim: Dim) -> sympy.Expr:
+    if isinstance(dim, str):
+        return size_symbol(dim)
+    if isinstance(dim, bool) or not hasattr(dim, "__index__") or int(dim) < 0:
+        raise ShapeError(f"{kind} '{name}': an extent is a nonnegative int or the name of a size, not {dim!r}")
+    return sympy.Integer(int(dim))

@@ -1,0 +1,252 @@
+"""Ops: index notation with formal operands, bound to tensors when it is called.
+
+    matmul = op("matmul", out=(i, j), body=Sum(A[i, k] * B[k, j], k))
+    swish = elementwise("swish", lambda t: t / (1 + sympy.exp(-t)))
+
+An op may be written for any rank with a leading `...`, which stands for broadcast dimensions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Number
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from graphnn.declare.bind import Slot, bind_definition
+from graphnn.declare.definition import Extent, OperandType, Recipe, Step
+from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, axis_symbol, dimension
+from graphnn.errors import GraphError, ShapeError
+
+if TYPE_CHECKING:
+    from graphnn.declare.network import Tensor
+
+
+def as_number(value: Any, what: str) -> sympy.Expr:
+    """An exact sympy number: 0.1 becomes 1/10, which rounds back to the same double."""
+    if isinstance(value, sympy.Expr):
+        return value
+    if isinstance(value, bool | int) or (isinstance(value, Number) and hasattr(value, "__index__")):
+        return sympy.Integer(int(value))  # type: ignore[call-overload]
+    number = float(value)
+    if number != number or number in (float("inf"), float("-inf")):
+        raise GraphError(f"{what} is {value}; a formula's constants are finite")
+    return sympy.Rational(repr(number))
+
+
+class Op:
+    """A formula with formal operands. Calling it on Tensors adds its nodes to their network."""
+
+    def __init__(
+        self,
+        name: str,
+        out: Sequence[Any],
+        body: Any,
+        extents: Mapping[Any, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        integer: Iterable[str] = (),
+        operand_order: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.out = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
+        self.body = sympy.S(body)
+        self.extents = {axis: sympy.S(size) for axis, size in (extents or {}).items()}
+        self.attributes = {str(key): value for key, value in (attributes or {}).items()}
+        self.integer = frozenset(integer)
+        serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
+        self.operands = tuple(operand_order) or tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
+        if ELLIPSIS in self.out[1:]:
+            raise GraphError(f"{name}: `...` stands in front of the output axes {self.out}")
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join(self.operands)})>"
+
+    def __call__(self, *tensors: Any, name: str | None = None, **keywords: Any) -> Tensor:
+        """Apply to Tensors, in the order of the operands or by keyword; numbers become constants of the formula."""
+        given: dict[str, Any] = dict(zip(self.operands, tensors, strict=False))
+        if len(tensors) > len(self.operands):
+            raise GraphError(f"{self.name} takes {len(self.operands)} operands {self.operands}, got {len(tensors)}")
+        for key in [k for k in keywords if k in self.operands]:
+            if key in given:
+                raise GraphError(f"{self.name}: operand '{key}' is given twice")
+            given[key] = keywords.pop(key)
+        if missing := [o for o in self.operands if o not in given]:
+            raise GraphError(f"{self.name}: operand '{missing[0]}' is missing; its operands are {self.operands}")
+        if surplus := [k for k in keywords if k not in self.attributes]:
+            raise GraphError(f"{self.name} has no operand or attribute '{surplus[0]}'; it has {[*self.attributes]}")
+        constants = {o: as_number(v, f"{self.name}: {o}") for o, v in given.items() if isinstance(v, Number)}
+        bound = [given[o] for o in self.operands if o not in constants]
+        networks = {id(t.network): t.network for t in bound if hasattr(t, "network")}
+        if len(networks) != 1 or len([t for t in bound if hasattr(t, "network")]) != len(bound):
+            kinds = ", ".join(f"{o}: {type(given[o]).__name__}" for o in self.operands)
+            raise GraphError(f"{self.name} needs Tensors of one network as operands, got {kinds}")
+        attributes = {**self.attributes, **keywords}
+        types = [OperandType(t.shape_exprs, t.dtype) for t in bound]
+        recipe = self.recipe(types, attributes, constants)
+        network = bound[0].network
+        shown = {**{k: v for k, v in keywords.items()}, **{k: given[k] for k in constants}}
+        tensor: Tensor = network.add_recipe(recipe, bound, label=self.name, name=name, attributes=shown)
+        return tensor
+
+    def recipe(
+        self,
+        types: Sequence[OperandType],
+        attributes: Mapping[str, Any] | None = None,
+        constants: Mapping[str, sympy.Expr] | None = None,
+    ) -> Recipe:
+        """The definitions for operands of these types (those not in `constants`), in order; the last is the result."""
+        constants = constants or {}
+        values = {**self.attributes, **(attributes or {})}
+        fixed = {sympy.Symbol(k): as_number(v, f"{self.name}: {k}") for k, v in values.items()}
+        body = self.body.replace(
+            lambda e: isinstance(e, Entry) and e.operand in constants, lambda e: constants[e.operand]
+        )
+        body = body.xreplace(
+            {s: fixed[sympy.Symbol(s.name)] for s in body.free_symbols if sympy.Symbol(s.name) in fixed}
+        )
+        names = [o for o in self.operands if o not in constants]
+        slots = [Slot(o, n, t) for n, (o, t) in enumerate(zip(names, types, strict=True))]
+        dims = {dimension(s.name, d): size for s in slots for d, size in enumerate(s.type.shape)}
+        body = body.xreplace(dims)
+        batch = self._batch(slots, body)
+        body = body.replace(lambda e: isinstance(e, Entry), lambda e: _expand(e, slots, batch))
+        axes = [a for item in self.out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
+        sizes = {e.axis: e.size for e in batch}
+        sizes |= {axis: size.xreplace(fixed | dims) for axis, size in self.extents.items()}
+        sizes |= self._infer(slots, body, sizes)
+        return _split(self.name, slots, axes, body, sizes)
+
+    def _batch(self, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:
+        """The broadcast axes: their extents by NumPy's rule, where an extent of 1 stretches."""
+        dims: list[tuple[sympy.Expr, Slot]] = []
+        for slot in slots:
+            for entry in sorted(body.atoms(Entry), key=sympy.default_sort_key):
+                if entry.operand != slot.name or ELLIPSIS not in entry.index:
+                    continue
+                count = len(slot.type.shape) - (len(entry.index) - 1)
+                if count < 0:
+                    raise ShapeError(
+                        f"{self.name}: operand '{slot.name}' of shape {slot.type.shape} has too few dimensions for {entry}"
+                    )
+                for position, dim in enumerate(reversed(slot.type.shape[:count])):
+                    if position == len(dims):
+                        dims.append((dim, slot))
+                    elif dims[position][0] == 1:
+                        dims[position] = (dim, slot)
+                    elif dim not in (1, dims[position][0]):
+                        other, first = dims[position]
+                        raise ShapeError(
+                            f"{self.name}: operands '{first.name}' and '{slot.name}' do not broadcast: extents "
+                            f"{other} and {dim} in dimension -{position + 1} "
+                            f"(shapes {first.type.shape} and {slot.type.shape})"
+                        )
+                break
+        return [Extent(axis_symbol(f"b{n}"), dim) for n, (dim, _) in enumerate(reversed(dims))]
+
+    def _infer(
+        self, slots: Sequence[Slot], body: sympy.Expr, given: Mapping[sympy.Symbol, sympy.Expr]
+    ) -> dict[sympy.Symbol, sympy.Expr]:
+        """The extent of each axis that indexes a dimension by itself; two of them must agree."""
+        found: dict[sympy.Symbol, tuple[sympy.Expr, str, Slot]] = {}
+        for slot in slots:
+            for entry in sorted((e for e in body.atoms(Entry) if e.operand == slot.name), key=sympy.default_sort_key):
+                if len(entry.index) != len(slot.type.shape):
+                    raise ShapeError(
+                        f"{self.name}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
+                        f"but the operand given has shape {slot.type.shape}"
+                    )
+                for dimension, (axis, dim) in enumerate(zip(entry.index, slot.type.shape, strict=True)):
+                    if not isinstance(axis, sympy.Symbol) or axis in given:
+                        continue
+                    where = f"dimension {dimension} of '{slot.name}'"
+                    size, place, other = found.setdefault(axis, (dim, where, slot))
+                    if size != dim:
+                        raise ShapeError(
+                            f"{self.name}: axis '{axis}' has extent {size} in {place} (shape {other.type.shape}) "
+                            f"but {dim} in {where} (shape {slot.type.shape})"
+                        )
+        return {axis: size for axis, (size, _, _) in found.items()}
+
+
+def _expand(entry: Entry, slots: Sequence[Slot], batch: Sequence[Extent]) -> Entry:
+    """`...` in an access becomes the operand's own broadcast axes; a stretched dimension is read at 0."""
+    if ELLIPSIS not in entry.index:
+        return entry
+    slot = next(s for s in slots if s.name == entry.operand)
+    count = len(slot.type.shape) - (len(entry.index) - 1)
+    own = batch[len(batch) - count :]
+    front = [sympy.S.Zero if d == 1 and e.size != 1 else e.axis for e, d in zip(own, slot.type.shape, strict=False)]
+    return entry.with_index((*front, *entry.index[1:]))
+
+
+def _split(
+    name: str, slots: list[Slot], axes: list[sympy.Symbol], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr]
+) -> Recipe:
+    """Nested reducers become definitions of their own, innermost first."""
+    steps: list[Step] = []
+    slots = list(slots)
+    count = len(slots)
+
+    def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr) -> Slot:
+        used = {e.operand for e in part.atoms(Entry)}
+        mine = [s for s in slots if s.name in used]
+        local = [Slot(s.name, n, s.type) for n, s in enumerate(mine)]
+        extents = [Extent(a, _known(name, a, sizes)) for a in definition_axes]
+        definition = bind_definition(name, local, extents, part, sizes)
+        sources = tuple(s.position if s.position < count else count - 1 - s.position for s in mine)
+        steps.append(Step(definition, sources))
+        return Slot(f"#{len(steps)}", count + len(steps) - 1, OperandType(definition.shape, definition.dtype))
+
+    while True:
+        inner = [r for r in body.atoms(Reduction) if not any(p.atoms(Reduction) for p in r.args[1:])]
+        if not inner or (len(inner) == 1 and inner[0] == body):
+            break
+        reduction = min(inner, key=sympy.default_sort_key)
+        free = {
+            a for e in reduction.atoms(Entry) for i in e.index for a in i.free_symbols
+        } | reduction.body.free_symbols
+        outer = [*axes, *(a for r in body.atoms(Reduction) for a in r.axes)]
+        kept = [a for n, a in enumerate(outer) if a in free - set(reduction.axes) and a not in outer[:n]]
+        slot = add(kept, reduction)
+        slots.append(slot)
+        body = body.xreplace({reduction: Operand(slot.name)[tuple(kept)]})
+    add(axes, body)
+    return tuple(steps)
+
+
+def _known(name: str, axis: sympy.Symbol, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+    if axis not in sizes:
+        raise GraphError(
+            f"{name}: the output axis '{axis}' is unbound: no operand is indexed by it alone; give extents={{{axis}: ...}}"
+        )
+    return sizes[axis]
+
+
+def op(
+    name: str,
+    out: Sequence[Any],
+    body: Any,
+    extents: Mapping[Any, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    integer: Iterable[str] = (),
+) -> Op:
+    """Define an op by one formula.
+
+    Parameters: `out` the output axes (a leading `...` for broadcast dimensions), `body` a formula of accesses,
+    `extents` sizes of axes that no operand gives, `attributes` constants with defaults, used in the body as
+    sympy.Symbol(name), `integer` operands that are used as indices.
+    """
+    return Op(name, out, body, extents, attributes, integer)
+
+
+def elementwise(name: str, function: Callable[..., Any]) -> Op:
+    """Define a pointwise op: each parameter is an operand, a parameter with a default is an attribute."""
+    parameters = inspect.signature(function).parameters.values()
+    free = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    attributes = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
+    body = function(*(Operand(f)[...] for f in free), **symbols)
+    return Op(name, (...,), body, attributes=attributes, operand_order=free)

@@ -1,0 +1,83 @@
+"""The values of a network's state variables: parameters, optimizer slots, statistics.
+
+The network owns each value once. Executables read it through `values` and notice changes by `version`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphnn.errors import GraphError, ShapeError
+
+if TYPE_CHECKING:
+    from graphnn.declare.network import Network
+
+
+class State(MutableMapping[str, npt.NDArray[Any]]):
+    """`state[name]` reads the current value (a read-only view); `state[name] = array` copies the array in.
+
+    A variable that was never set is drawn by its initializer, with seed 0 unless `Network.initialize` was called.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._values: dict[str, npt.NDArray[Any]] = {}
+        self._seed = 0
+        self.version = 0  # grows with every assignment from outside of native code
+
+    def initialize(self, seed: int) -> None:
+        """Draw every value again. A variable's value depends on the seed and its own name and shape only."""
+        self._seed = seed
+        for name in self._network.state_variables:
+            value = self._draw(name)
+            self.buffer(name, str(self.buffer(name).dtype))[...] = value
+        self.version += 1
+
+    def _draw(self, name: str) -> npt.NDArray[Any]:
+        tensor = self._network[name]
+        generator = np.random.default_rng([self._seed, zlib.crc32(name.encode())])
+        shape = tuple(int(s) for s in tensor.shape)
+        value = np.asarray(self._network.initializers[name](shape, generator))
+        if value.shape != shape:
+            raise ShapeError(f"the initializer of '{name}' gave shape {value.shape} for a variable of shape {shape}")
+        return value
+
+    def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
+        """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value."""
+        if name not in self._network.state_variables:
+            raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
+        value = self._values.get(name)
+        if value is None:
+            value = self._values[name] = self._draw(name).astype(dtype or self._network[name].dtype, order="C")
+        if dtype is not None and value.dtype != np.dtype(dtype):
+            value = self._values[name] = value.astype(dtype, order="C")
+            self.version += 1
+        return value
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        view = self.buffer(name).view()
+        view.flags.writeable = False
+        return view
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        target, array = self.buffer(name), np.asarray(value)
+        if array.shape != target.shape:
+            raise ShapeError(f"'{name}' has shape {target.shape}; the value given has shape {array.shape}")
+        if not np.can_cast(array.dtype, target.dtype, casting="same_kind"):
+            raise GraphError(f"'{name}' is {target.dtype}; the value given is {array.dtype}: use .astype")
+        target[...] = array
+        self.version += 1
+
+    def __delitem__(self, name: str) -> None:
+        raise GraphError(f"the state variable '{name}' belongs to the network and cannot be deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._network.state_variables)
+
+    def __len__(self) -> int:
+        return len(self._network.state_variables)
