@@ -24,15 +24,20 @@ class Slot:
 
 
 def bind_definition(
-    op: str, slots: Sequence[Slot], axes: Sequence[Extent], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr]
+    op: str, slots: Sequence[Slot], axes: Sequence[Extent], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr],
+    dtype: str | None = None, checked: bool = True,
 ) -> Definition:
     """The Definition of one formula: `body` is a map over `axes`, or one Reduction of a map.
+
+    `dtype` overrides the result's dtype (a position is int64 though floats decide it). `checked=False` is for
+    derived formulas, whose accesses are inside by construction.
 
     `sizes` holds the extent of every axis that occurs. Raises ShapeError where an access leaves its operand and
     GraphError where an axis has no extent or an index is not quasi-affine.
     """
     by_name = {slot.name: slot for slot in slots}
-    reducer, guard, reduced = None, sympy.true, ()
+    reducer, guard = None, sympy.true
+    reduced: tuple[Extent, ...] = ()
     if isinstance(body, Reduction):
         reducer, guard = body.reducer, body.guard
         reduced = tuple(Extent(a, _size(op, a, sizes)) for a in body.axes)
@@ -58,7 +63,7 @@ def bind_definition(
         for expression in index:
             check_quasi_affine(expression, set(canonical) | set(shown.values()))
         index = tuple(simplify_index(i, canonical) for i in index)
-        if entry not in guarded and guard == sympy.true:
+        if checked and entry not in guarded and guard == sympy.true:
             _check_inside(op, slot, entry, index, canonical)
         symbol = access_symbol(len(accesses), slot.type.dtype)
         accesses.append(Access(symbol, slot.position, index))
@@ -79,7 +84,7 @@ def bind_definition(
         guard=guard,
         accesses=tuple(accesses),
         body=body,
-        dtype=_result_dtype(op, body, slots),
+        dtype=dtype or _result_dtype(op, body, slots),
         op=op,
     )
 

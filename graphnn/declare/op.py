@@ -49,8 +49,9 @@ class Op:
         attributes: Mapping[str, Any] | None = None,
         integer: Iterable[str] = (),
         operand_order: Sequence[str] = (),
+        dtype: str | None = None,
     ) -> None:
-        self.name = name
+        self.name, self.dtype = name, dtype
         self.out = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
         self.body = sympy.S(body)
         self.extents = {axis: sympy.S(size) for axis, size in (extents or {}).items()}
@@ -117,7 +118,7 @@ class Op:
         sizes = {e.axis: e.size for e in batch}
         sizes |= {axis: size.xreplace(fixed | dims) for axis, size in self.extents.items()}
         sizes |= self._infer(slots, body, sizes)
-        return _split(self.name, slots, axes, body, sizes)
+        return _split(self.name, slots, axes, body, sizes, self.dtype)
 
     def _batch(self, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:
         """The broadcast axes: their extents by NumPy's rule, where an extent of 1 stretches."""
@@ -183,19 +184,20 @@ def _expand(entry: Entry, slots: Sequence[Slot], batch: Sequence[Extent]) -> Ent
 
 
 def _split(
-    name: str, slots: list[Slot], axes: list[sympy.Symbol], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr]
+    name: str, slots: list[Slot], axes: list[sympy.Symbol], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr],
+    dtype: str | None,
 ) -> Recipe:
     """Nested reducers become definitions of their own, innermost first."""
     steps: list[Step] = []
     slots = list(slots)
     count = len(slots)
 
-    def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr) -> Slot:
+    def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr, dtype: str | None = None) -> Slot:
         used = {e.operand for e in part.atoms(Entry)}
         mine = [s for s in slots if s.name in used]
         local = [Slot(s.name, n, s.type) for n, s in enumerate(mine)]
         extents = [Extent(a, _known(name, a, sizes)) for a in definition_axes]
-        definition = bind_definition(name, local, extents, part, sizes)
+        definition = bind_definition(name, local, extents, part, sizes, dtype)
         sources = tuple(s.position if s.position < count else count - 1 - s.position for s in mine)
         steps.append(Step(definition, sources))
         return Slot(f"#{len(steps)}", count + len(steps) - 1, OperandType(definition.shape, definition.dtype))
@@ -213,7 +215,7 @@ def _split(
         slot = add(kept, reduction)
         slots.append(slot)
         body = body.xreplace({reduction: Operand(slot.name)[tuple(kept)]})
-    add(axes, body)
+    add(axes, body, dtype)
     return tuple(steps)
 
 
@@ -232,14 +234,15 @@ def op(
     extents: Mapping[Any, Any] | None = None,
     attributes: Mapping[str, Any] | None = None,
     integer: Iterable[str] = (),
+    dtype: str | None = None,
 ) -> Op:
     """Define an op by one formula.
 
     Parameters: `out` the output axes (a leading `...` for broadcast dimensions), `body` a formula of accesses,
     `extents` sizes of axes that no operand gives, `attributes` constants with defaults, used in the body as
-    sympy.Symbol(name), `integer` operands that are used as indices.
+    sympy.Symbol(name), `integer` operands that are used as indices, `dtype` of the result where it is not the operands'.
     """
-    return Op(name, out, body, extents, attributes, integer)
+    return Op(name, out, body, extents, attributes, integer, dtype=dtype)
 
 
 def elementwise(name: str, function: Callable[..., Any]) -> Op:

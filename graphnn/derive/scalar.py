@@ -1,0 +1,54 @@
+"""The derivative of a scalar body by the symbol of one access, with a declared meaning at every kink.
+
+    Max(t0, 0)    -> Piecewise((1, t0 > 0), (0, True))       a tie goes to the constant: relu'(0) = 0
+    Max(t0, t1)   -> by t0: Piecewise((0, t1 > t0), (1, True))    a tie goes to the first operand
+    Abs(t0)       -> sign(t0)                                abs'(0) = 0
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from graphnn.declare.scalars import PRIMITIVES
+from graphnn.errors import DeriveError
+
+
+def expand_primitives(body: sympy.Expr) -> sympy.Expr:
+    """log1p(u) -> log(1 + u): the scalar primitives by their definitions, which sympy can differentiate."""
+    for primitive, definition in PRIMITIVES.items():
+        body = body.replace(primitive, definition)
+    return body
+
+
+def select_extremes(body: sympy.Expr) -> sympy.Expr:
+    """Max(a, b) -> Piecewise((b, b > a), (a, True)): a tie goes to the first; constants come first, then t0, t1, ..."""
+
+    def choose(larger: bool) -> sympy.Expr:
+        def replacement(*args: sympy.Expr) -> sympy.Expr:
+            first, *others = sorted(args, key=_precedence)
+            for other in others:
+                better = sympy.Gt(other, first) if larger else sympy.Lt(other, first)
+                first = sympy.Piecewise((other, better), (first, True))
+            return first
+
+        return replacement
+
+    return body.replace(sympy.Max, choose(True)).replace(sympy.Min, choose(False))
+
+
+def _precedence(argument: sympy.Expr) -> tuple[int, str]:
+    numbers = [int(s.name[1:]) for s in argument.free_symbols if s.name[0] == "t"]
+    return (min(numbers, default=-1), str(argument))
+
+
+def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr:
+    """d body / d symbol. DeriveError where the body is a step of that symbol: it has no useful derivative."""
+    smooth = select_extremes(expand_primitives(body))
+    derivative = sympy.diff(smooth, symbol)
+    derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
+    if derivative == 0 and smooth.has(symbol):
+        raise DeriveError(
+            f"{op}: the formula {smooth} is piecewise constant in {symbol}: a step is not differentiable "
+            "(its derivative is 0 wherever it exists), so no gradient flows through it"
+        )
+    return derivative

@@ -1,0 +1,143 @@
+"""Index equations: an access X[e(axes)] = X[p] is solved for the axes, so that a scatter becomes a gather.
+
+    e = h + u, stride 1          p = h + u     -> h = p - u        with 0 <= p - u < H
+    e = 2*h + u                  p = 2*h + u   -> u = p - 2*h      with 0 <= p - 2*h < K
+    e = 2*h + 2*u                no unit coefficient: h = (p - 2*u)/2 with (p - 2*u) mod 2 = 0
+    e = M*i + j, 0 <= j < M      mixed radix:  -> i = p // M, j = p mod M
+    e = (f // M, f mod M)        joined first: f = M*p0 + p1, then as above
+    e = t (an integer access)    unsolvable: the condition t = p stays, lowering makes it a scatter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from graphnn.declare.affine import linear_terms, quotient, simplify_index
+
+
+@dataclass(slots=True)
+class Solution:
+    """`values` maps solved axes to expressions of the new axes and `free`; `conditions` must hold for a term to count."""
+
+    values: dict[sympy.Symbol, sympy.Expr] = field(default_factory=dict)
+    conditions: list[Boolean] = field(default_factory=list)
+    free: list[sympy.Symbol] = field(default_factory=list)
+
+
+def solve_indices(
+    index: Sequence[sympy.Expr], targets: Sequence[sympy.Symbol], sizes: dict[sympy.Symbol, sympy.Expr], order: Sequence[sympy.Symbol]
+) -> Solution:
+    """Solve index[d] = targets[d] for the axes in `order` (those first in it are solved for by preference).
+
+    `sizes` holds the extents of the axes and of the targets. Axes that no equation determines stay in `free`.
+    """
+    solution = Solution(free=list(order))
+    for expression, target in _join_radices(index, targets, sizes):
+        equation = sympy.expand(expression.xreplace(solution.values))
+        if not _solve_one(equation, target, sizes, solution):
+            solution.conditions.append(sympy.Eq(equation, target))
+    return solution
+
+
+def _join_radices(
+    index: Sequence[sympy.Expr], targets: Sequence[sympy.Symbol], sizes: dict[sympy.Symbol, sympy.Expr]
+) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """Digits of one number, (f // c1, (f // c2) mod s, f mod c2), become one equation f = c1*p0 + c2*p1 + p2."""
+    digits: dict[sympy.Expr, list[tuple[sympy.Expr, sympy.Symbol]]] = {}
+    plain: list[tuple[sympy.Expr, sympy.Expr]] = []
+    for expression, target in zip(index, targets, strict=True):
+        number, weight = _digit(expression)
+        if number is None:
+            plain.append((expression, target))
+        else:
+            digits.setdefault(number, []).append((weight, target))
+    for number, places in digits.items():
+        places.sort(key=lambda place: sympy.default_sort_key(sympy.cancel(place[0])))
+        ordered = _radix_order([(w, sizes[t]) for w, t in places])
+        if ordered is None:  # not all digits of the number are there: keep them as conditions
+            plain += [(e, t) for e, t in zip(index, targets, strict=True) if _digit(e)[0] == number]
+        else:
+            plain.append((number, sympy.Add(*(w * t for w, t in places))))
+    return sorted(plain, key=lambda pair: bool(pair[0].atoms(sympy.floor, sympy.Mod)))
+
+
+def _digit(expression: sympy.Expr) -> tuple[sympy.Expr | None, sympy.Expr]:
+    """floor(f/c) mod s -> (f, c): which number an index is a digit of, and the digit's weight."""
+    if isinstance(expression, sympy.Mod):
+        inner = quotient(expression.args[0])
+        return inner if inner is not None else (expression.args[0], sympy.S.One)
+    inner = quotient(expression)
+    return inner if inner is not None else (None, sympy.S.One)
+
+
+def _radix_order(places: Sequence[tuple[sympy.Expr, sympy.Expr]]) -> list[int] | None:
+    """The places from the highest weight to the lowest, where each weight is the next weight times its size; else None."""
+    remaining = list(range(len(places)))
+    weight, ordered = sympy.S.One, []
+    while remaining:
+        found = next((n for n in remaining if sympy.expand(places[n][0] - weight) == 0), None)
+        if found is None:
+            return None
+        remaining.remove(found)
+        ordered.insert(0, found)
+        weight = sympy.expand(weight * places[found][1])
+    return ordered
+
+
+def _solve_one(equation: sympy.Expr, target: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> bool:
+    if equation.has(sympy.floor, sympy.Mod):
+        return False
+    terms = linear_terms(equation)
+    unknown = [(c, a) for c, a in terms if a in solution.free]
+    if not unknown or any(isinstance(a, sympy.Symbol) and a.name[0] == "t" for _, a in terms):
+        return False
+    if len(unknown) > 1 and len(unknown) == len(terms):
+        ordered = _radix_order([(c, sizes[a]) for c, a in unknown])
+        if ordered is not None:
+            _assign_digits([unknown[n] for n in ordered], target, sizes, solution)
+            return True
+    units = [(c, a) for c, a in unknown if c in (1, -1)]
+    whole = [(c, a) for c, a in unknown if c.is_Integer]
+    if not units and not whole:
+        return False
+    coefficient, axis = min(units or whole, key=lambda pair: (abs(pair[0]), solution.free.index(pair[1])))
+    rest = sympy.expand(target - (equation - coefficient * axis))
+    value = sympy.expand(rest / coefficient)
+    if coefficient not in (1, -1):
+        if coefficient < 0:
+            rest, coefficient = -rest, -coefficient
+        solution.conditions.append(sympy.Eq(sympy.Mod(rest, coefficient), 0))
+        value = sympy.floor(rest / coefficient)
+    _assign(axis, value, sizes, solution)
+    return True
+
+
+def _assign_digits(
+    digits: Sequence[tuple[sympy.Expr, sympy.Symbol]],
+    target: sympy.Expr,
+    sizes: dict[sympy.Symbol, sympy.Expr],
+    solution: Solution,
+) -> None:
+    total = digits[0][0] * sizes[digits[0][1]]
+    covered = isinstance(target, sympy.Symbol) and sympy.expand(sizes[target] - total) == 0
+    for place, (weight, axis) in enumerate(digits):
+        value = sympy.floor(target / weight) if weight != 1 else target
+        if place:
+            value = sympy.Mod(value, sizes[axis])
+        solution.values[axis] = simplify_index(value, sizes)
+        solution.free.remove(axis)
+    if not covered and not isinstance(target, sympy.Add):
+        solution.conditions.append(sympy.Lt(target, total))
+
+
+def _assign(axis: sympy.Symbol, value: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> None:
+    solution.values = {a: sympy.expand(v.xreplace({axis: value})) for a, v in solution.values.items()}
+    solution.conditions = [c.xreplace({axis: value}) for c in solution.conditions]
+    solution.values[axis] = value
+    solution.free.remove(axis)
+    if not (value in sizes and sympy.expand(sizes[value] - sizes[axis]) == 0):
+        solution.conditions += [sympy.Ge(value, 0), sympy.Lt(value, sizes[axis])]
