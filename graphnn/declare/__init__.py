@@ -10,6 +10,10 @@ op.py          op(), elementwise(): templates that bind to operands and give Def
 registry.py    names of ops; `ops/` fills it
 network.py     Network and Tensor
 state.py       the values of parameters and other state variables
-serialize.py   networks from and to JSON and plain networkx graphs
+trees.py       formulas as plain data
+verify.py      what every definition must hold, however it was made
+serialize.py   networks from and to JSON
+plain.py       networks from plain networkx graphs
+arithmetic.py  scalar formulas in float64, complex128 and mpmath numbers
 reference.py   the reference evaluator: definitions evaluated straight from their index notation
 """

@@ -129,9 +129,14 @@ def _divide(bound: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
             rest += term
     if rest.is_nonnegative and (divisor - 1 - rest).is_nonnegative:
         return whole
-    if rest.is_negative and (divisor + rest).is_nonnegative:
+    if rest.is_negative and _where_positive(divisor + rest, divisor).is_nonnegative:
         return whole - 1
     return whole + sympy.floor(rest / divisor)
+
+
+def _where_positive(expr: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
+    """`expr` with the sizes of a divisor, which are at least 1, written as 1 more than something nonnegative."""
+    return sympy.expand(expr.xreplace({size: size + 1 for size in divisor.free_symbols}))
 
 
 def simplify_index(expr: sympy.Expr, sizes: Sizes) -> sympy.Expr:

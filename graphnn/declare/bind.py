@@ -9,7 +9,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import check_quasi_affine, extremes, simplify_index
-from graphnn.declare.definition import FLOATS, Access, Definition, Extent, OperandType, access_symbol
+from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
@@ -24,12 +24,18 @@ class Slot:
 
 
 def bind_definition(
-    op: str, slots: Sequence[Slot], axes: Sequence[Extent], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr],
-    dtype: str | None = None, checked: bool = True,
+    op: str,
+    slots: Sequence[Slot],
+    axes: Sequence[Extent],
+    body: sympy.Expr,
+    sizes: dict[sympy.Symbol, sympy.Expr],
+    dtype: str | None = None,
+    checked: bool = True,
 ) -> Definition:
     """The Definition of one formula: `body` is a map over `axes`, or one Reduction of a map.
 
-    `dtype` overrides the result's dtype (a position is int64 though floats decide it). `checked=False` is for
+    `dtype` overrides the result's dtype (a position is int64 though floats decide it); "float" is the operands'
+    float dtype, float32 where there is none. `checked=False` is for
     derived formulas, whose accesses are inside by construction.
 
     `sizes` holds the extent of every axis that occurs. Raises ShapeError where an access leaves its operand and
@@ -70,10 +76,11 @@ def bind_definition(
         shown[entry] = symbol
     body, guard = body.xreplace(shown).xreplace(renaming), guard.xreplace(shown).xreplace(renaming)
     known = (
-        set(canonical) | {a.symbol for a in accesses} | {s for size in canonical.values() for s in size.free_symbols}
+        set(canonical) | {a.symbol for a in accesses} | {s for size in sizes.values() for s in size.free_symbols}
     )
-    for stray in sorted((body.free_symbols | guard.free_symbols) - known, key=str):
-        if not (stray.is_integer and any(stray in dim.free_symbols for slot in slots for dim in slot.type.shape)):
+    for stray in sorted((body.free_symbols | guard.free_symbols) - known, key=str) if checked else ():
+        extents = (*sizes.values(), *(dim for slot in slots for dim in slot.type.shape))
+        if not (stray.is_integer and any(stray in extent.free_symbols for extent in extents)):
             raise GraphError(f"{op}: '{stray}' is neither an axis of the output or of a reducer nor an attribute")
     types = tuple(slot.type for slot in sorted(slots, key=lambda slot: slot.position))
     return Definition(
@@ -84,7 +91,7 @@ def bind_definition(
         guard=guard,
         accesses=tuple(accesses),
         body=body,
-        dtype=dtype or _result_dtype(op, body, slots),
+        dtype=_result_dtype(op, body, slots, accesses, reducer, dtype),
         op=op,
     )
 
@@ -145,8 +152,8 @@ def _check_inside(
         bounds = extremes(expression, sizes)
         if bounds is not None and bounds[0].is_nonnegative and (dim - 1 - bounds[1]).is_nonnegative:
             continue
-        if any((sizes[a] == 0) is True for a in expression.free_symbols & set(sizes)):
-            continue  # nothing is read along an empty axis
+        if any(size == 0 for size in sizes.values()):
+            continue  # nothing is read where an axis is empty
         reach = "cannot be bounded" if bounds is None else f"runs from {bounds[0]} to {bounds[1]}"
         raise ShapeError(
             f"{op}: the access {entry} of operand '{slot.name}' {reach} in dimension {dimension}, whose extent is "
@@ -154,10 +161,17 @@ def _check_inside(
         )
 
 
-def _result_dtype(op: str, body: sympy.Expr, slots: Sequence[Slot]) -> str:
-    """bool for a condition, int64 for an integer of integers, else the one float dtype of the operands."""
-    if isinstance(body, Boolean) and not isinstance(body, sympy.Symbol):
-        return "bool"
+def _result_dtype(
+    op: str,
+    body: sympy.Expr,
+    slots: Sequence[Slot],
+    accesses: Sequence[Access],
+    reducer: str | None,
+    wanted: str | None,
+) -> str:
+    """bool for a condition or a choice among bools, int64 for an integer of integers, else the one float dtype."""
+    if wanted in DTYPES:
+        return str(wanted)
     floats = {slot.type.dtype: slot for slot in slots if slot.type.dtype in FLOATS}
     if len(floats) > 1:
         a, b = floats.values()
@@ -165,6 +179,15 @@ def _result_dtype(op: str, body: sympy.Expr, slots: Sequence[Slot]) -> str:
             f"{op}: operand '{a.name}' is {a.type.dtype} and operand '{b.name}' is {b.type.dtype}; "
             "declare both with one dtype"
         )
+    if wanted is None and isinstance(body, Boolean) and not isinstance(body, sympy.Symbol):
+        return "bool"
     if floats:
         return next(iter(floats))
+    if wanted == "float":
+        return "float32"
+    types = {slot.position: slot.type.dtype for slot in slots}
+    bools = {a.symbol for a in accesses if types[a.operand] == "bool"}
+    chosen = {value for value, _ in body.args} if isinstance(body, sympy.Piecewise) else {body}
+    if chosen <= bools and reducer not in ("sum", "prod"):
+        return "bool"
     return "int64" if body.is_integer else "float32"

@@ -6,7 +6,8 @@ attributes and, for an op, its definition; an edge carries the operand slot it f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import networkx
@@ -184,6 +185,18 @@ class Network:
             name = f"{label}_{number}"
         return name
 
+    @contextmanager
+    def composing(self, label: str, name: str | None = None) -> Iterator[str]:
+        """Gives the name for the last node of a composition; an error inside leaves the network as it was."""
+        before = self.graph.number_of_nodes()
+        try:
+            yield self.fresh_name(label) if name is None else name
+        except Exception:
+            for added in list(self.graph)[before:]:
+                self.graph.remove_node(added)
+                self.initializers.pop(added, None)
+            raise
+
     def add_recipe(
         self,
         recipe: Recipe,
@@ -192,7 +205,10 @@ class Network:
         name: str | None = None,
         attributes: dict[str, Any] | None = None,
     ) -> Tensor:
-        """Add the nodes of a recipe; the last carries `name`. Nothing is added when the name is taken."""
+        """Add the nodes of a recipe; the last carries `name`, all carry the attributes of the op that they make up.
+
+        Nothing is added when the name is taken.
+        """
         final = self.fresh_name(label) if name is None else name
         if final in self.graph:
             raise GraphError(f"network {self.name!r} already has a node named {final!r}; names are unique")
@@ -206,7 +222,7 @@ class Network:
                 op=label,
                 shape=step.definition.shape,
                 dtype=step.definition.dtype,
-                attributes=dict(attributes or {}) if last else {},
+                attributes=dict(attributes or {}),
                 definition=step.definition,
             )
             for slot, source in enumerate(step.sources):
@@ -259,8 +275,8 @@ class Network:
 
     @classmethod
     def from_networkx(cls, graph: Any) -> Network:
-        """A Network from a plain networkx graph; see `serialize.from_networkx`."""
-        from graphnn.declare.serialize import from_networkx
+        """A Network from a plain networkx graph; see `plain.from_networkx`."""
+        from graphnn.declare.plain import from_networkx
 
         return from_networkx(graph)
 

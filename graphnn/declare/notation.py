@@ -46,6 +46,14 @@ def size_symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, integer=True, nonnegative=True)
 
 
+def as_formula(value: Any) -> Any:
+    """A number, condition or expression as sympy's. Text is refused: sympy would run it as code."""
+    try:
+        return sympy.sympify(value, strict=True)
+    except sympy.SympifyError as error:
+        raise GraphError(f"a formula is made of sympy expressions and numbers, not {type(value).__name__}") from error
+
+
 def indices(names: str) -> Any:
     """Axis symbols for index notation: `i, j = indices("i j")`; one name gives one symbol."""
     symbols = tuple(axis_symbol(name) for name in _names(names))
@@ -160,7 +168,7 @@ def _reduction(reducer: str, body: Any, axes: tuple[Any, ...], where: Any) -> Re
     flat = [axis for item in axes for axis in (item if isinstance(item, tuple | list) else (item,))]
     if not flat or not all(isinstance(axis, sympy.Symbol) for axis in flat):
         raise GraphError(f"{reducer} needs the axes it reduces, made by indices()")
-    return Reduction(sympy.Symbol(reducer), sympy.S(body), sympy.S(where), *flat)
+    return Reduction(sympy.Symbol(reducer), as_formula(body), as_formula(where), *flat)
 
 
 def Sum(body: Any, *axes: Any, where: Any = True) -> Reduction:
@@ -192,4 +200,4 @@ class Guarded(sympy.Expr):  # type: ignore[misc]
 
 def guard(entry: Entry, condition: Any = True) -> Guarded:
     """`entry` where `condition` holds and its index is inside the operand, else 0; Max and Min skip it there."""
-    return Guarded(entry, sympy.S(condition))
+    return Guarded(entry, as_formula(condition))

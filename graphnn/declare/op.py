@@ -15,10 +15,11 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import Extent, OperandType, Recipe, Step
-from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, axis_symbol, dimension
+from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, as_formula, axis_symbol, dimension
 from graphnn.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ class Op:
         integer: Iterable[str] = (),
         operand_order: Sequence[str] = (),
         dtype: str | None = None,
+        shown: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name, self.dtype = name, dtype
+        self.name, self.dtype, self.shown = name, dtype, dict(shown or {})
         self.out = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
-        self.body = sympy.S(body)
-        self.extents = {axis: sympy.S(size) for axis, size in (extents or {}).items()}
+        self.body = as_formula(body)
+        self.extents = {axis: as_formula(size) for axis, size in (extents or {}).items()}
         self.attributes = {str(key): value for key, value in (attributes or {}).items()}
         self.integer = frozenset(integer)
         serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
@@ -86,9 +88,11 @@ class Op:
             raise GraphError(f"{self.name} needs Tensors of one network as operands, got {kinds}")
         attributes = {**self.attributes, **keywords}
         types = [OperandType(t.shape_exprs, t.dtype) for t in bound]
-        recipe = self.recipe(types, attributes, constants)
+        # A float constant makes the result a float, as in NumPy, though the formula holds 2 for 2.0.
+        fractional = any(not hasattr(given[o], "__index__") for o in constants)
+        recipe = self.recipe(types, attributes, constants, "float" if fractional else None)
         network = bound[0].network
-        shown = {**{k: v for k, v in keywords.items()}, **{k: given[k] for k in constants}}
+        shown = {**self.shown, **keywords, **{k: given[k] for k in constants}}
         tensor: Tensor = network.add_recipe(recipe, bound, label=self.name, name=name, attributes=shown)
         return tensor
 
@@ -97,8 +101,12 @@ class Op:
         types: Sequence[OperandType],
         attributes: Mapping[str, Any] | None = None,
         constants: Mapping[str, sympy.Expr] | None = None,
+        dtype: str | None = None,
     ) -> Recipe:
-        """The definitions for operands of these types (those not in `constants`), in order; the last is the result."""
+        """The definitions for operands of these types (those not in `constants`), in order; the last is the result.
+
+        `dtype` is the result's where the op fixes none; a condition stays bool.
+        """
         constants = constants or {}
         values = {**self.attributes, **(attributes or {})}
         fixed = {sympy.Symbol(k): as_number(v, f"{self.name}: {k}") for k, v in values.items()}
@@ -111,14 +119,23 @@ class Op:
         names = [o for o in self.operands if o not in constants]
         slots = [Slot(o, n, t) for n, (o, t) in enumerate(zip(names, types, strict=True))]
         dims = {dimension(s.name, d): size for s in slots for d, size in enumerate(s.type.shape)}
-        body = body.xreplace(dims)
-        batch = self._batch(slots, body)
+        apart = self._keep_apart(types)
+        body = body.xreplace(apart).xreplace(dims)
+        batch = self._batch(slots, self.body)  # as written: x*0 has the shape of x
         body = body.replace(lambda e: isinstance(e, Entry), lambda e: _expand(e, slots, batch))
-        axes = [a for item in self.out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
+        out = [apart.get(a, a) for a in self.out]
+        axes = [a for item in out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
         sizes = {e.axis: e.size for e in batch}
-        sizes |= {axis: size.xreplace(fixed | dims) for axis, size in self.extents.items()}
+        sizes |= {apart.get(axis, axis): size.xreplace(fixed | dims) for axis, size in self.extents.items()}
         sizes |= self._infer(slots, body, sizes)
-        return _split(self.name, slots, axes, body, sizes, self.dtype)
+        condition = isinstance(body, Boolean)
+        return _split(self.name, slots, axes, body, sizes, self.dtype or (None if condition else dtype))
+
+    def _keep_apart(self, types: Sequence[OperandType]) -> dict[sympy.Symbol, sympy.Symbol]:
+        """New symbols for the axes that are named like a size of the operands, which is another thing."""
+        axes = {*self.out, *(a for r in self.body.atoms(Reduction) for a in r.axes)}
+        taken = {s for t in types for size in t.shape for s in size.free_symbols}
+        return {axis: axis_symbol(f"{axis.name}'") for axis in axes & taken}
 
     def _batch(self, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:
         """The broadcast axes: their extents by NumPy's rule, where an extent of 1 stretches."""
@@ -145,7 +162,7 @@ class Op:
                             f"(shapes {first.type.shape} and {slot.type.shape})"
                         )
                 break
-        return [Extent(axis_symbol(f"b{n}"), dim) for n, (dim, _) in enumerate(reversed(dims))]
+        return [Extent(axis_symbol(f"...{n}"), dim) for n, (dim, _) in enumerate(reversed(dims))]
 
     def _infer(
         self, slots: Sequence[Slot], body: sympy.Expr, given: Mapping[sympy.Symbol, sympy.Expr]
@@ -184,7 +201,11 @@ def _expand(entry: Entry, slots: Sequence[Slot], batch: Sequence[Extent]) -> Ent
 
 
 def _split(
-    name: str, slots: list[Slot], axes: list[sympy.Symbol], body: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr],
+    name: str,
+    slots: list[Slot],
+    axes: list[sympy.Symbol],
+    body: sympy.Expr,
+    sizes: dict[sympy.Symbol, sympy.Expr],
     dtype: str | None,
 ) -> Recipe:
     """Nested reducers become definitions of their own, innermost first."""
@@ -194,7 +215,7 @@ def _split(
 
     def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr, dtype: str | None = None) -> Slot:
         used = {e.operand for e in part.atoms(Entry)}
-        mine = [s for s in slots if s.name in used]
+        mine = [s for s in slots if s.name in used] or slots[:count]  # a constant keeps its operands' dtype
         local = [Slot(s.name, n, s.type) for n, s in enumerate(mine)]
         extents = [Extent(a, _known(name, a, sizes)) for a in definition_axes]
         definition = bind_definition(name, local, extents, part, sizes, dtype)
@@ -240,16 +261,17 @@ def op(
 
     Parameters: `out` the output axes (a leading `...` for broadcast dimensions), `body` a formula of accesses,
     `extents` sizes of axes that no operand gives, `attributes` constants with defaults, used in the body as
-    sympy.Symbol(name), `integer` operands that are used as indices, `dtype` of the result where it is not the operands'.
+    sympy.Symbol(name), `integer` operands that are used as indices, `dtype` the result's where it does not
+    follow from the formula ("float": the operands' float dtype, float32 where there is none).
     """
     return Op(name, out, body, extents, attributes, integer, dtype=dtype)
 
 
-def elementwise(name: str, function: Callable[..., Any]) -> Op:
+def elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
     """Define a pointwise op: each parameter is an operand, a parameter with a default is an attribute."""
     parameters = inspect.signature(function).parameters.values()
     free = [p.name for p in parameters if p.default is inspect.Parameter.empty]
     attributes = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
     symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
     body = function(*(Operand(f)[...] for f in free), **symbols)
-    return Op(name, (...,), body, attributes=attributes, operand_order=free)
+    return Op(name, (...,), body, attributes=attributes, operand_order=free, dtype=dtype)

@@ -55,10 +55,14 @@ def constant(type_: str, value: float | int | bool) -> Value:
 
 @dataclass(slots=True)
 class Loop:
-    """The handle of an open loop: read `index` and `carried`, set `next` before it closes, then read `results`."""
+    """The handle of an open loop: read `index` and `carried`, set `next` before it closes, then read `results`.
+
+    `step` may be replaced by a value of the body, for a loop whose strides differ.
+    """
 
     index: Value
     carried: list[Value]
+    step: Value
     next: list[Value] = field(default_factory=list)
     results: list[Value] = field(default_factory=list)
 
@@ -69,6 +73,7 @@ class Module:
     def __init__(self, name: str, triple: str) -> None:
         self.head = [f'source_filename = "{name}"', f'target triple = "{triple}"']
         self.declarations: dict[str, str] = {}
+        self.shared: dict[str, str] = {}  # internal functions that several callers use, by name
         self.functions: list[str] = []
         self.metadata: list[str] = []
 
@@ -77,7 +82,7 @@ class Module:
         self.declarations[name] = f"declare {result} @{name}({', '.join(arguments)})"
 
     def text(self) -> str:
-        parts = (self.head, self.declarations.values(), self.functions, self.metadata)
+        parts = (self.head, self.declarations.values(), self.shared.values(), self.functions, self.metadata)
         return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -90,6 +95,7 @@ class Writer:
         self.block = "entry"
         self.location: str | None = None  # for example "!7"
         self.count = 0
+        self.allocas = 0  # lines at the start of the entry block
 
     def fresh(self, prefix: str = "v") -> str:
         self.count += 1
@@ -142,6 +148,13 @@ class Writer:
         """The address base + index elements. Addresses are only ever made by getelementptr."""
         return self.ins("ptr", f"getelementptr {element}, {base}, {index}")
 
+    def alloca(self, element: str, count: int, align: int) -> Value:
+        """`count` elements on the stack, reserved once in the entry block however often this place is reached."""
+        name = "%" + self.fresh("stack")
+        self.lines.insert(self.allocas, f"  {name} = alloca {element}, i64 {count}, align {align}")
+        self.allocas += 1
+        return Value("ptr", name)
+
     def start(self, label: str) -> None:
         """Begin a basic block; the block before it must have ended in a branch."""
         self.lines.append(f"{label}:")
@@ -168,13 +181,13 @@ class Writer:
         self.start(head)
         index = Value("i64", f"%i{number}")
         carried = [Value(v.type, f"%c{number}.{k}") for k, v in enumerate(carry)]
-        slot = len(self.lines)
+        slot = len(self.lines) - self.allocas  # counted from the first line after them
         inside = self.compare("icmp slt", index, hi)
         self.branch(inside, body, done)
         self.start(body)
-        handle = Loop(index, carried)
+        handle = Loop(index, carried, constant("i64", step))
         yield handle
-        stepped = self.binary("add nsw", index, constant("i64", step))
+        stepped = self.binary("add nsw", index, handle.step)
         latch = self.block
         self.jump(head)
         if len(handle.next) != len(carried):
@@ -182,6 +195,7 @@ class Writer:
         phis = [f"  {index.ref} = phi i64 [{lo.ref}, %{before}], [{stepped.ref}, %{latch}]"]
         for value, first, following in zip(carried, carry, handle.next, strict=True):
             phis.append(f"  {value.ref} = phi {value.type} [{first.ref}, %{before}], [{following.ref}, %{latch}]")
+        slot += self.allocas
         self.lines[slot:slot] = phis
         self.start(done)
         handle.results = carried
@@ -199,6 +213,6 @@ class Writer:
 
 def mangle(type_: str) -> str:
     """The suffix of an overloaded intrinsic: <16 x float> -> v16f32."""
-    short = {"float": "f32", "double": "f64", "i64": "i64", "i32": "i32", "i1": "i1", "ptr": "p0"}[element_type(type_)]
+    short = {"float": "f32", "double": "f64", "i64": "i64", "i32": "i32", "i8": "i8", "i1": "i1", "ptr": "p0"}[element_type(type_)]
     lanes = lanes_of(type_)
     return short if lanes == 1 else f"v{lanes}{short}"

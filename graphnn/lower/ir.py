@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graphnn.simplify.expr import DType, Expr, Origin, Range
+from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
 
 CHAIN = 512  # terms of one multiply-add chain in a contraction; then a new chain starts
 
@@ -123,3 +123,12 @@ class Program:
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)
+
+
+def fused_factors(fold: Fold) -> tuple[Expr, Expr] | None:
+    """(a, b) where each term of the fold is accumulated as fma(a, b, acc); None where it is combined."""
+    match fold:
+        case Fold(reducer="sum", value=Op(fn="mul", args=(a, b), dtype="float32" | "float64")):
+            return a, b
+        case _:
+            return None

@@ -220,10 +220,16 @@ def substitute(expr: Expr, mapping: dict[Expr, Expr]) -> Expr:
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """Every subexpression, children before parents."""
-    for child in children(expr):
-        yield from walk(child)
-    yield expr
+    """Every subexpression, children before parents. Without recursion: nested generators cost the depth per node."""
+    pending = [(expr, False)]
+    while pending:
+        node, entered = pending.pop()
+        parts = () if entered else children(node)
+        if parts:
+            pending.append((node, True))
+            pending.extend((part, False) for part in reversed(parts))
+        else:
+            yield node
 
 
 def axes_of(expr: Expr) -> frozenset[str]:
@@ -232,6 +238,12 @@ def axes_of(expr: Expr) -> frozenset[str]:
         return frozenset((expr.name,))
     free = frozenset[str]().union(*map(axes_of, children(expr)))
     return free - {r.axis for r in expr.ranges} if isinstance(expr, Reduce) else free
+
+
+def _grouped(expr: Expr) -> str:
+    """Text as a right operand: x*(y*z) is another tree than x*y*z."""
+    product = isinstance(expr, Op) and expr.fn in ("mul", "div")
+    return f"({text(expr)})" if product else text(expr)
 
 
 def text(expr: Expr) -> str:
@@ -246,7 +258,7 @@ def text(expr: Expr) -> str:
         case Op(fn="cast", args=(arg,), dtype=dtype):
             return f"{dtype}({text(arg)})"
         case Op(fn=fn, args=args):
-            return SCALARS[fn].text.format(*map(text, args))
+            return SCALARS[fn].text.format(text(args[0]), *map(_grouped, args[1:]))
         case Reduce(reducer=reducer, ranges=ranges, guard=guard, body=body):
             bounds = ", ".join(f"{text(r.lo)} <= {r.axis} < {text(r.hi)}" for r in ranges)
             condition = "" if guard is None else f" if {text(guard)}"

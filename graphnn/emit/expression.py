@@ -1,0 +1,239 @@
+"""Expressions -> LLVM values: scalars where every lane agrees, vectors where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from graphnn.emit.access import names_in, offset_of, slope
+from graphnn.emit.environment import Environment, Mask
+from graphnn.emit.scalar import emit_cast, emit_scalar
+from graphnn.emit.target import BYTES
+from graphnn.emit.writer import Value, constant, mangle, vector_type
+from graphnn.errors import CompileError
+from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Size, children, index_constant
+
+MEMORY: dict[DType, str] = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
+
+
+class Expressions(Environment):
+    """An Environment that evaluates expressions and addresses memory."""
+
+    def expr(self, e: Expr) -> Value:
+        """The value of an expression, with `lanes` elements."""
+        return self.widen(self.value(e))
+
+    def widen(self, value: Value) -> Value:
+        """A uniform value in every lane."""
+        if self.lanes == 1 or value.type.startswith("<"):
+            return value
+        if value.ref.startswith("%"):
+            return self.writer.splat(value, self.lanes)
+        items = ", ".join([str(value)] * self.lanes)
+        return Value(vector_type(value.type, self.lanes), f"<{items}>")
+
+    def varies(self, e: Expr) -> bool:
+        """Whether the lanes may hold different values of `e`."""
+        return not self.varying.isdisjoint(names_in(e))
+
+    def value(self, e: Expr) -> Value:
+        """The value of an expression: a scalar if it does not vary by lane.
+
+        Common subexpressions are computed once: what is known holds until an axis, local or buffer changes.
+        """
+        match e:
+            case Const(value=number, dtype=dtype):
+                return constant(self.type_of(dtype), number)
+            case Size(name=name):
+                return self.sizes[name]
+            case Local(name=name):
+                return self.locals[name]
+            case Axis(name=name) if name not in self.varying:
+                return self.axes[name]
+        key = self.key(e)
+        if key not in self.known:
+            with self.at(e.origin):
+                self.known[key] = self.compute(e), names_in(e)
+        return self.known[key][0]
+
+    def key(self, e: Expr) -> tuple[Expr, int]:
+        """Under which a value is known: what does not vary is known to vector and scalar code alike."""
+        return e, self.lanes if self.varies(e) else 1
+
+    def reads(self, e: Expr) -> bool:
+        """Whether evaluating `e` here loads something that is not known yet."""
+        return self.key(e) not in self.known and (isinstance(e, Load) or any(map(self.reads, children(e))))
+
+    def compute(self, e: Expr) -> Value:
+        """Emit the instructions of an expression whose value is not known yet."""
+        match e:
+            case Axis(name=name):
+                return self.writer.binary("add", self.widen(self.axes[name]), self.iota())
+            case Load():
+                return self.load(e)
+            case Op(fn="select", args=(condition, a, b)):
+                return self.choose(condition, a, b)
+            case Op(fn="cast", args=(a,), dtype=dtype):
+                return emit_cast(self.writer, self.value(a), self.type_of(dtype))
+            case Op(fn=fn, args=args):
+                values = self.agreeing(*map(self.value, args))
+                exponent = args[1].value if fn == "pow" and isinstance(args[1], Const) else None
+                return emit_scalar(self.writer, fn, values, None if exponent is None else float(exponent))
+        raise CompileError(f"the loop IR holds no {type(e).__name__}; lower it first")
+
+    def agreeing(self, *values: Value) -> tuple[Value, ...]:
+        """The values as they are if all are scalars, else all of them as vectors."""
+        if any(value.type.startswith("<") for value in values):
+            return tuple(map(self.widen, values))
+        return values
+
+    def iota(self) -> Value:
+        """<0, 1, 2, ...>, one i64 a lane."""
+        return Value(vector_type("i64", self.lanes), f"<{', '.join(f'i64 {k}' for k in range(self.lanes))}>")
+
+    # -- conditions ------------------------------------------------------------------------------------------------
+
+    def choose(self, condition: Expr, a: Expr, b: Expr) -> Value:
+        """select: an arm that loads is run only where it is taken, by a branch or under a mask."""
+        w, test = self.writer, self.value(condition)
+        if not self.reads(a) and not self.reads(b):
+            left, right = self.agreeing(self.value(a), self.value(b))
+            if test.type.startswith("<"):
+                left, right = self.widen(left), self.widen(right)
+            return w.select(test, left, right)
+        if test.type.startswith("<"):
+            with self.masked(test):
+                left = self.expr(a)
+            with self.masked(w.binary("xor", test, constant(test.type, 1))):
+                right = self.expr(b)
+            return w.select(test, left, right)
+        arm = self.expr if self.varies(a) or self.varies(b) else self.value
+        return self.guarded(test, lambda: arm(a), lambda: arm(b))
+
+    def guarded(self, test: Value, compute: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
+        """A branch on a scalar condition: compute() where it holds, else otherwise()."""
+        w, number = self.writer, self.writer.fresh("")
+        arms = []
+        w.branch(test, f"yes{number}", f"no{number}")
+        for label, emit in ((f"yes{number}", compute), (f"no{number}", otherwise)):
+            w.start(label)
+            with self.scope():
+                arms.append((emit(), w.block))
+            w.jump(f"either{number}")
+        w.start(f"either{number}")
+        type_ = arms[0][0].type
+        return w.ins(type_, f"phi {type_} {', '.join(f'[{value.ref}, %{block}]' for value, block in arms)}")
+
+    @contextmanager
+    def masked(self, condition: Value, occupied: bool = False) -> Iterator[None]:
+        """Run only the lanes where a vector condition holds."""
+        outer = self.mask
+        inner = condition if outer is None else self.writer.binary("and", outer.value, condition)
+        self.mask = Mask(inner, occupied)
+        with self.scope():
+            yield
+        self.mask = outer
+
+    def any_lane(self, value: Value) -> Value:
+        return self.writer.intrinsic(f"vector.reduce.or.{mangle(value.type)}", "i1", value)
+
+    # -- memory ----------------------------------------------------------------------------------------------------
+
+    def load(self, e: Load) -> Value:
+        """Uniform index: a scalar load. Unit stride: a vector load. Else a gather. A mask is honoured by each."""
+        buffer = self.buffers[e.buffer].buffer
+        offset = offset_of(buffer, e.index)
+        element, mask = MEMORY[buffer.dtype], self.mask
+        lanes = self.lanes if self.varies(offset) else 1
+        memory, align = vector_type(element, lanes), BYTES[buffer.dtype]
+        self.check_bounds(buffer.name, e.index)
+
+        def plain() -> Value:
+            return self.writer.ins(memory, f"load {memory}, {self.address(buffer.name, offset)}, align {align}")
+
+        if lanes == 1:
+            if mask is None or mask.occupied:
+                raw = plain()
+            else:  # no lane may want it, and then it may be out of range
+                raw = self.guarded(self.any_lane(mask.value), plain, lambda: constant(memory, 0))
+        elif self.is_contiguous(offset):
+            raw = plain() if mask is None else self.masked_load(memory, self.address(buffer.name, offset), align)
+        else:
+            raw = self.masked_load(memory, self.addresses(buffer.name, offset), align)
+        return raw if buffer.dtype != "bool" else emit_cast(self.writer, raw, "i1")
+
+    def store(self, name: str, index: tuple[Expr, ...], value: Expr) -> None:
+        """Store one element a lane. A uniform index in vector code would make the lanes depend on each other."""
+        w, buffer = self.writer, self.buffers[name].buffer
+        offset = offset_of(buffer, index)
+        element, align = MEMORY[buffer.dtype], BYTES[buffer.dtype]
+        if self.lanes > 1 and not self.varies(offset):
+            raise CompileError(f"the lanes of vector axis {self.vector_axis!r} all store to one element of {name!r}")
+        result = self.expr(value)
+        if buffer.dtype == "bool":
+            result = w.convert("zext", result, vector_type(element, self.lanes))
+        self.check_bounds(name, index)
+        if self.lanes == 1 or (self.mask is None and self.is_contiguous(offset)):
+            w.do(f"store {result}, {self.address(name, offset)}, align {align}")
+        elif self.is_contiguous(offset):
+            self.masked_store(result, self.address(name, offset), align)
+        else:
+            self.masked_store(result, self.addresses(name, offset), align)
+        self.forget(frozenset((f"@{name}",)))
+
+    def is_contiguous(self, offset: Expr) -> bool:
+        """Whether neighbouring lanes address neighbouring elements."""
+        assert self.vector_axis is not None
+        by_axis_only = self.varying.isdisjoint(names_in(offset) - {self.vector_axis})
+        return by_axis_only and slope(offset, self.vector_axis) == index_constant(1)
+
+    def address(self, name: str, offset: Expr) -> Value:
+        """The address of the first lane's element."""
+        outer = self.lanes, self.varying
+        self.lanes, self.varying = 1, frozenset()
+        index = self.value(offset)
+        self.lanes, self.varying = outer
+        bound = self.buffers[name]
+        return self.writer.gep(MEMORY[bound.buffer.dtype], bound.base, index)
+
+    def addresses(self, name: str, offset: Expr) -> Value:
+        """The address of each lane's element."""
+        bound, index = self.buffers[name], self.expr(offset)
+        element, many = MEMORY[bound.buffer.dtype], vector_type("ptr", self.lanes)
+        return self.writer.ins(many, f"getelementptr {element}, {bound.base}, {index}")
+
+    def active(self) -> Value:
+        return constant(vector_type("i1", self.lanes), 1) if self.mask is None else self.mask.value
+
+    def masked_load(self, type_: str, address: Value, align: int) -> Value:
+        """The active lanes from consecutive elements, or from an address each; 0 in the other lanes."""
+        kind = "gather" if address.type.startswith("<") else "load"
+        name = f"masked.{kind}.{mangle(type_)}.{mangle(address.type)}"
+        return self.writer.intrinsic(
+            name, type_, address, Value("i32", str(align)), self.active(), Value(type_, "zeroinitializer")
+        )
+
+    def masked_store(self, value: Value, address: Value, align: int) -> None:
+        kind = "scatter" if address.type.startswith("<") else "store"
+        name = f"llvm.masked.{kind}.{mangle(value.type)}.{mangle(address.type)}"
+        arguments = (value, address, Value("i32", str(align)), self.active())
+        self.writer.module.declare(name, "void", [a.type for a in arguments])
+        self.writer.do(f"call void @{name}({', '.join(map(str, arguments))})")
+
+    def check_bounds(self, name: str, index: tuple[Expr, ...]) -> None:
+        """In debug mode: return a code of its own where an active lane's index is outside its dimension."""
+        if self.checks is None:
+            return
+        w = self.writer
+        for dimension, (position, extent) in enumerate(zip(index, self.buffers[name].buffer.shape, strict=True)):
+            at, end = self.agreeing(self.value(position), self.value(extent))
+            outside = w.compare("icmp uge", at, end)
+            if outside.type.startswith("<"):
+                outside = self.any_lane(w.binary("and", outside, self.active()))
+            elif self.mask is not None and not self.mask.occupied:
+                outside = w.binary("and", outside, self.any_lane(self.mask.value))
+            number = w.fresh("")
+            w.branch(outside, f"outside{number}", f"inside{number}")
+            w.start(f"outside{number}")
+            w.do(f"ret i64 {self.checks.add(name, dimension)}")
+            w.start(f"inside{number}")

@@ -1,0 +1,195 @@
+"""Statements of the loop IR -> LLVM: loops, vector loops with a masked end, folds, stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from graphnn.emit.access import bound_by, expressions_in, invariants, written_by
+from graphnn.emit.environment import Mask
+from graphnn.emit.expression import Expressions
+from graphnn.emit.scalar import emit_scalar
+from graphnn.emit.tile import emit_contract
+from graphnn.emit.writer import Value, constant, lanes_of
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store, fused_factors
+from graphnn.lower.printer import header
+from graphnn.simplify.expr import COMBINE, Const, Expr, Load, Op, Range, identity_of, walk
+
+
+class EmitContext(Expressions):
+    """What an emitter of a statement works with.
+
+    writer, target     where instructions go, and for which machine
+    buffers, sizes     name -> Bound(buffer, base pointer), name -> i64 Value
+    axis(name, v)      with: bind an axis to a scalar i64 Value
+    loop(axis, lo, hi, carry, changed)
+                       with: Writer.loop, its axis bound; `changed` = names of the buffers that the body stores to
+    lockstep(name, first, lanes, mask)
+                       with: vector code; axis `name` is first, first + 1, ... in the lanes. Mask(value, occupied=True)
+                       for a ragged end (value: <lanes x i1>); lanes=1 is scalar code
+    scope(changed)     with: any other block that may not run or runs repeatedly (say, inside writer.when)
+    bind(name, v)      bind a Local to a Value, scalar or of `lanes` elements, until the scope ends
+    at(origin)         with: debug location of what is written inside
+    expr(e)            the Value of an expression, always of `lanes` elements
+    value(e)           the same, but scalar where it does not vary by lane
+    statements(body)   emit statements at the present lanes and mask
+    """
+
+    def statements(self, body: tuple[Stmt, ...]) -> None:
+        """Emit statements in order, for the lanes that run now."""
+        for statement in body:
+            if self.checks is not None:
+                self.checks.statement = header(statement)
+            self.statement(statement)
+
+    def statement(self, statement: Stmt) -> None:
+        match statement:
+            case For(kind="vector") if self.lanes == 1 and not holds_contract(statement.body):
+                with self.around(statement):
+                    self.vector_loop(statement)
+            case For(axis=axis, lo=lo, hi=hi, body=body):
+                with self.around(statement), self.loop(axis, self.value(lo), self.value(hi), changed=written_by(body)):
+                    self.statements(body)
+            case If(condition=condition, body=body):
+                self.conditional(condition, body)
+            case Let(name=name, value=value):
+                self.bind(name, self.value(value))
+            case Fold():
+                with self.at(statement.origin):
+                    self.bind(statement.name, self.fold(statement))
+            case Contract():
+                with self.at(statement.origin), self.scope(written_by((statement,))):
+                    self.check_factors(statement)
+                    emit_contract(self, statement)
+            case Store(buffer=buffer, index=index, value=value):
+                with self.at(statement.origin):
+                    self.store(buffer, index, value)
+            case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
+                old = Load(buffer, index, value.dtype, statement.origin)
+                with self.at(statement.origin):
+                    self.store(buffer, index, Op(COMBINE[reducer], (old, value), value.dtype, statement.origin))
+
+    @contextmanager
+    def around(self, loop: For) -> Iterator[None]:
+        """Compute before a loop, if it runs at all, what each of its iterations would compute.
+
+        for j: y[i, j] = exp(x[i])*w[j]  ->  t = exp(x[i]); for j: y[i, j] = t*w[j]
+        """
+        changing = written_by(loop.body) | bound_by((loop,))
+        found = [
+            part for s in loop.body if isinstance(s, Let | Store | Accumulate) for part in invariants(s.value, changing)
+        ]
+        if not found or self.checks is not None:  # a bounds check stays with its statement
+            yield
+            return
+        with self.writer.when(self.writer.compare("icmp slt", self.value(loop.lo), self.value(loop.hi))), self.scope():
+            for part in found:
+                self.value(part)
+            yield
+
+    def vector_loop(self, loop: For) -> None:
+        """for i in lo..hi -> for i in lo..lo+16n step 16: body in 16 lanes; then the body once, masked to i < hi.
+
+        Body and end run the same instructions, so an element's bits do not depend on where it stands.
+        """
+        w, lanes, changed = self.writer, self.lanes_for(loop), written_by(loop.body)
+        lo, hi = self.value(loop.lo), self.value(loop.hi)
+        if isinstance(loop.lo, Const) and isinstance(loop.hi, Const):
+            span = max(int(loop.hi.value) - int(loop.lo.value), 0)
+            full = constant("i64", int(loop.lo.value) + span // lanes * lanes)
+            bodies, ragged = span // lanes, span % lanes > 0
+        else:
+            span_value = w.intrinsic("smax.i64", "i64", w.binary("sub", hi, lo), constant("i64", 0))
+            full = w.binary("add", lo, w.binary("and", span_value, constant("i64", -lanes)))
+            bodies, ragged = 2, True
+        if bodies:
+            with (
+                self.scope(changed),
+                w.loop(lo, full, step=lanes) as handle,
+                self.lockstep(loop.axis, handle.index, lanes),
+            ):
+                self.statements(loop.body)
+        if ragged:
+            with w.when(w.compare("icmp slt", full, hi)), self.scope(changed), self.lockstep(loop.axis, full, lanes):
+                positions = w.binary("add", self.widen(full), self.iota())
+                self.mask = Mask(w.compare("icmp slt", positions, self.widen(hi)), occupied=True)
+                self.statements(loop.body)
+
+    def lanes_for(self, loop: For) -> int:
+        """As many lanes as a vector of the widest float in the nest has; no more than a short loop can fill."""
+        dtypes = {e.dtype for root in expressions_in(loop.body) for e in walk(root)}
+        dtypes |= {self.buffers[name.removeprefix("@")].buffer.dtype for name in written_by(loop.body)}
+        floats = [self.target.lanes(dtype) for dtype in ("float64", "float32") if dtype in dtypes]
+        lanes = floats[0] if floats else self.target.lanes("int64")
+        if isinstance(loop.lo, Const) and isinstance(loop.hi, Const):
+            while lanes > 2 and lanes // 2 >= int(loop.hi.value) - int(loop.lo.value):
+                lanes //= 2
+        return lanes
+
+    def conditional(self, condition: Expr, body: tuple[Stmt, ...]) -> None:
+        """Where the condition varies by lane: a branch around lanes that agree on no, a mask for the others."""
+        w, changed = self.writer, written_by(body)
+        test = self.value(condition)
+        if lanes_of(test.type) == 1:
+            with w.when(test), self.scope(changed):
+                self.statements(body)
+            return
+        active = test if self.mask is None else w.binary("and", test, self.mask.value)
+        with w.when(self.any_lane(active)), self.scope(changed), self.masked(test, occupied=True):
+            self.statements(body)
+
+    def check_factors(self, contract: Contract) -> None:
+        """In debug mode: check every element of a and b that a contraction reads, before its tiles read them."""
+        if self.checks is None:
+            return
+        for factor, free in ((contract.a, contract.m), (contract.b, contract.n)):
+            with ExitStack() as nest:
+                for r in (free, *contract.k):
+                    nest.enter_context(self.loop(r.axis, self.value(r.lo), self.value(r.hi)))
+                for part in walk(factor):
+                    if isinstance(part, Load):
+                        self.check_bounds(part.buffer, part.index)
+
+    def fold(self, fold: Fold) -> Value:
+        """One chain in row-major order from the reducer's identity; a chain per lane where the terms vary by lane."""
+        varies = self.varies(fold.value) or (fold.guard is not None and self.varies(fold.guard))
+        evaluate = self.expr if varies else self.value
+        return self.fold_over(fold, fold.ranges, evaluate(identity_of(fold.reducer, fold.value.dtype)), evaluate)
+
+    def fold_over(
+        self, fold: Fold, ranges: tuple[Range, ...], total: Value, evaluate: Callable[[Expr], Value]
+    ) -> Value:
+        """`total` combined with the terms of the ranges that are left."""
+        if not ranges:
+            return self.fold_term(fold, total, evaluate)
+        first, *rest = ranges
+        with self.loop(first.axis, self.value(first.lo), self.value(first.hi), carry=[total]) as loop:
+            loop.next = [self.fold_over(fold, tuple(rest), loop.carried[0], evaluate)]
+        return loop.results[0]
+
+    def fold_term(self, fold: Fold, total: Value, evaluate: Callable[[Expr], Value]) -> Value:
+        """`total` combined with one term, unless the guard skips it."""
+
+        def combined() -> Value:
+            factors = fused_factors(fold)
+            if factors is not None:
+                a, b = map(evaluate, factors)
+                return self.writer.fma(a, b, total)
+            return emit_scalar(self.writer, COMBINE[fold.reducer], (evaluate(fold.value), total))
+
+        if fold.guard is None:
+            return combined()
+        test = self.value(fold.guard)
+        if lanes_of(test.type) > 1:
+            with self.masked(test):
+                kept = combined()
+        elif self.reads(fold.value):
+            return self.guarded(test, combined, lambda: total)
+        else:
+            kept = combined()
+        return self.writer.select(test, kept, total)
+
+
+def holds_contract(body: tuple[Stmt, ...]) -> bool:
+    """Whether a contraction, which brings vectors of its own, is in the statements."""
+    return any(isinstance(s, Contract) or (isinstance(s, For | If) and holds_contract(s.body)) for s in body)

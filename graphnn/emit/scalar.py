@@ -1,0 +1,175 @@
+"""The scalar functions of `simplify/expr.py` on LLVM values, one lane or many: the same instructions either way.
+
+No fast-math flag anywhere: a lane's bits depend on the formula alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphnn.emit.vector_math import emit_function
+from graphnn.emit.writer import Value, Writer, constant, element_type, lanes_of, mangle, vector_type
+from graphnn.errors import CompileError
+
+TRANSCENDENTAL = frozenset(("exp", "log", "expm1", "log1p", "tanh", "sigmoid"))
+LONGEST_CHAIN = 16  # |n| up to which x**n is a product; its error grows as n/2 ulp, libm's does not
+
+# fmt: off
+FLOAT_OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv",
+                 "lt": "fcmp olt", "le": "fcmp ole", "eq": "fcmp oeq", "ne": "fcmp une"}
+INT_OPCODES =   {"add": "add", "sub": "sub", "mul": "mul",
+                 "lt": "icmp slt", "le": "icmp sle", "eq": "icmp eq", "ne": "icmp ne"}
+BOOL_OPCODES =  {"and": "and", "or": "or", "eq": "icmp eq", "ne": "icmp ne"}
+# fmt: on
+
+
+def emit_scalar(w: Writer, fn: str, args: tuple[Value, ...], exponent: float | None = None) -> Value:
+    """Apply `fn`, a scalar function other than cast, to arguments of equal lanes.
+
+    `exponent` is the second argument of pow where that is a constant. Raises CompileError where `fn` is not
+    defined for the type of its arguments.
+    """
+    element = element_type(args[-1].type)
+    is_float = element in ("float", "double")
+    opcodes = FLOAT_OPCODES if is_float else INT_OPCODES if element == "i64" else BOOL_OPCODES
+    if fn in opcodes:
+        opcode = opcodes[fn]
+        return w.compare(opcode, *args) if " " in opcode else w.binary(opcode, *args)
+    if fn == "select":
+        return w.select(*args)
+    if fn == "pow" and is_float:
+        return power(w, args[0], args[1], exponent)
+    if fn in TRANSCENDENTAL and is_float:
+        return emit_function(w, fn, args[0])
+    emitter = (FLOAT_EMITTERS if is_float else INT_EMITTERS if element == "i64" else BOOL_EMITTERS).get(fn)
+    if emitter is None:
+        raise CompileError(f"scalar function {fn!r} is not defined for {element} arguments")
+    return emitter(w, *args)
+
+
+def emit_cast(w: Writer, a: Value, element: str) -> Value:
+    """NumPy's `astype`, except that a float outside of int64 becomes the nearest one and NaN becomes 0."""
+    source, to = element_type(a.type), vector_type(element, lanes_of(a.type))
+    if source == element:
+        return a
+    if element == "i1":
+        return w.compare("fcmp une" if source in ("float", "double") else "icmp ne", a, constant(a.type, 0))
+    if source == "i1":
+        return w.convert("zext" if element == "i64" else "uitofp", a, to)
+    if source == "i64":
+        return w.convert("sitofp", a, to)
+    if element == "i64":
+        return w.intrinsic(f"fptosi.sat.{mangle(to)}.{mangle(a.type)}", to, a)
+    return w.convert("fpext" if element == "double" else "fptrunc", a, to)
+
+
+def maximum(w: Writer, a: Value, b: Value) -> Value:
+    """The larger; NaN if either is. One vmaxps (it yields b if an operand is NaN) and a blend for a NaN in a."""
+    larger = w.select(w.compare("fcmp ogt", a, b), a, b)
+    return w.select(w.compare("fcmp uno", a, a), a, larger)
+
+
+def minimum(w: Writer, a: Value, b: Value) -> Value:
+    """The smaller; NaN if either is."""
+    smaller = w.select(w.compare("fcmp olt", a, b), a, b)
+    return w.select(w.compare("fcmp uno", a, a), a, smaller)
+
+
+def sign(w: Writer, a: Value) -> Value:
+    """-1, 0 or 1; NaN stays NaN."""
+    zero = constant(a.type, 0.0)
+    unit = w.intrinsic(f"copysign.{mangle(a.type)}", a.type, constant(a.type, 1.0), a)
+    signed = w.select(w.compare("fcmp oeq", a, zero), zero, unit)
+    return w.select(w.compare("fcmp uno", a, a), a, signed)
+
+
+def divide(w: Writer, a: Value, b: Value) -> tuple[Value, Value]:
+    """Quotient rounded to minus infinity and its remainder, for a positive b.
+
+    A lane that is masked off may hold b <= 0; the division must not trap there.
+    """
+    one, zero = constant(a.type, 1), constant(a.type, 0)
+    if b.ref.startswith("%"):
+        b = w.intrinsic(f"smax.{mangle(b.type)}", b.type, b, one)
+    quotient = w.binary("sdiv", a, b)
+    rest = w.binary("sub", a, w.binary("mul", quotient, b))
+    below = w.compare("icmp slt", rest, zero)
+    return w.select(below, w.binary("sub", quotient, one), quotient), w.select(below, w.binary("add", rest, b), rest)
+
+
+def power(w: Writer, x: Value, y: Value, exponent: float | None) -> Value:
+    """x**y as NumPy has it.
+
+    A small whole or half-whole constant exponent is a product, with a square root. float32 otherwise goes through
+    float64's exp(y*log|x|), whose error is far below a float32 ulp; float64 itself calls libm's pow.
+    """
+    if exponent is not None and abs(exponent) <= LONGEST_CHAIN and (2 * exponent).is_integer():
+        whole, half = divmod(abs(exponent), 1)
+        result = chain(w, x, int(whole))
+        if half:
+            root = w.intrinsic(f"sqrt.{mangle(x.type)}", x.type, x)
+            result = root if whole == 0 else w.binary("fmul", result, root)
+        return result if exponent >= 0 else w.binary("fdiv", constant(x.type, 1.0), result)
+    if element_type(x.type) == "double":
+        return w.intrinsic(f"pow.{mangle(x.type)}", x.type, x, y)
+    wide = vector_type("double", lanes_of(x.type))
+    base, to = w.convert("fpext", x, wide), w.convert("fpext", y, wide)
+    zero, one = constant(wide, 0.0), constant(wide, 1.0)
+    size = w.intrinsic(f"fabs.{mangle(wide)}", wide, base)
+    grown = emit_function(w, "exp", w.binary("fmul", to, emit_function(w, "log", size)))
+    whole_y = w.intrinsic(f"trunc.{mangle(wide)}", wide, to)
+    half_y = w.binary("fmul", to, constant(wide, 0.5))
+    is_whole = w.compare("fcmp oeq", whole_y, to)
+    is_odd = w.binary(
+        "and", is_whole, w.compare("fcmp une", w.intrinsic(f"trunc.{mangle(wide)}", wide, half_y), half_y)
+    )
+    signed = w.select(is_odd, w.intrinsic(f"copysign.{mangle(wide)}", wide, grown, base), grown)
+    # A negative base has no real power of a broken exponent, except that -inf counts as inf there.
+    negative = w.compare("fcmp olt", base, zero)
+    finite = w.compare("fcmp one", size, constant(wide, float("inf")))
+    undefined = w.binary("and", w.binary("and", negative, finite), w.compare("fcmp one", whole_y, to))
+    real = w.select(undefined, constant(wide, float("nan")), signed)
+    # 1**y and x**0 are 1 whatever the other is; (-1)**inf too.
+    unit = w.binary("or", w.compare("fcmp oeq", base, one), w.compare("fcmp oeq", to, zero))
+    endless = w.compare("fcmp oeq", w.intrinsic(f"fabs.{mangle(wide)}", wide, to), constant(wide, float("inf")))
+    unit = w.binary("or", unit, w.binary("and", w.compare("fcmp oeq", size, one), endless))
+    return w.convert("fptrunc", w.select(unit, one, real), x.type)
+
+
+def chain(w: Writer, x: Value, n: int) -> Value:
+    """x**n by repeated squaring, n >= 0."""
+    result: Value | None = None
+    while n:
+        if n & 1:
+            result = x if result is None else w.binary("fmul", result, x)
+        n >>= 1
+        if n:
+            x = w.binary("fmul", x, x)
+    return constant(x.type, 1.0) if result is None else result
+
+
+def overloaded(name: str) -> Callable[..., Value]:
+    """The intrinsic of one to three arguments of its result's type."""
+    return lambda w, *args: w.intrinsic(f"{name}.{mangle(args[0].type)}", args[0].type, *args)
+
+
+FLOAT_EMITTERS: dict[str, Callable[..., Value]] = {
+    "neg": lambda w, a: w.ins(a.type, f"fneg {a}"),
+    "fma": overloaded("fma"),
+    "sqrt": overloaded("sqrt"),
+    "abs": overloaded("fabs"),
+    "sign": sign,
+    "max": maximum,
+    "min": minimum,
+}
+INT_EMITTERS: dict[str, Callable[..., Value]] = {
+    "neg": lambda w, a: w.binary("sub", constant(a.type, 0), a),
+    "abs": lambda w, a: w.intrinsic(f"abs.{mangle(a.type)}", a.type, a, Value("i1", "false")),
+    "max": overloaded("smax"),
+    "min": overloaded("smin"),
+    "floordiv": lambda w, a, b: divide(w, a, b)[0],
+    "mod": lambda w, a, b: divide(w, a, b)[1],
+}
+BOOL_EMITTERS: dict[str, Callable[..., Value]] = {
+    "not": lambda w, a: w.binary("xor", a, constant(a.type, 1)),
+}

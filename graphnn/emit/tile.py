@@ -1,0 +1,256 @@
+"""Contract -> LLVM: register tiles over (m, n), and the epilogue over each tile's sums.
+
+    for n0 in columns, by the width that fits          } a tile's rows of b are read by all m0 in a row,
+      for m0 in rows, by the height that fits          } so they stay in the second-level cache
+        call the tile of that height and width           its sums land in a stack tile of some 2 KB
+        for m in m0 .. m0+height, n in n0 .. n0+width    body, n in the lanes, the last vector masked
+
+The epilogue stands in the code once (and once more for ragged vectors), whatever tile shapes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from graphnn.emit.access import names_in, offset_of, product, total, written_by
+from graphnn.emit.environment import Mask
+from graphnn.emit.register_tile import ELEMENT, Level, TileOperands, TileShape, call_tile, lane_mask
+from graphnn.emit.tile_shape import Cover, choose_cover
+from graphnn.emit.writer import Value, Writer, constant, vector_type
+from graphnn.errors import CompileError
+from graphnn.lower.ir import Contract
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, index_constant, substitute, text
+
+if TYPE_CHECKING:
+    from graphnn.emit.loops import EmitContext  # it dispatches to this module
+
+ZERO, ONE = constant("i64", 0), constant("i64", 1)
+
+
+def emit_contract(context: EmitContext, contract: Contract) -> None:
+    """Emit a Contract; see the loop IR for its meaning.
+
+    `a` and `b` are Loads whose offsets are affine in m, n and k, b's with unit stride along n; the body stores
+    to neither. All extents may be zero. Raises CompileError where that does not hold: schedule a packing copy.
+    """
+    if context.lanes != 1:
+        raise CompileError(f"contraction {contract.name}: stands inside a vector loop; its own lanes run along n")
+    _Contraction(context, contract).emit()
+
+
+def slope(expr: Expr, axis: str) -> Expr | None:
+    """How much an int64 expression grows when `axis` grows by one; None where that depends on the axis.
+
+    slope(i0*(N*64) + r0, "i0") -> N*64
+    """
+    match expr:
+        case Axis(name=name):
+            return index_constant(name == axis)
+        case Op(fn="add" | "sub" as fn, args=(a, b)):
+            left, right = slope(a, axis), slope(b, axis)
+            if left is None or right is None:
+                return None
+            return total(left, right if fn == "add" else product(index_constant(-1), right))
+        case Op(fn="neg", args=(a,)):
+            inner = slope(a, axis)
+            return None if inner is None else product(index_constant(-1), inner)
+        case Op(fn="mul", args=(a, b)) if axis not in names_in(a) or axis not in names_in(b):
+            factor, other = (a, b) if axis not in names_in(a) else (b, a)
+            inner = slope(other, axis)
+            return None if inner is None else product(factor, inner)
+    return None if axis in names_in(expr) else index_constant(0)
+
+
+def extent_of(axis: Range) -> Expr:
+    """hi - lo, folded: extent_of(2 <= i0 < N + 2) stays an expression, extent_of(0 <= i0 < 64) -> 64."""
+    if isinstance(axis.lo, Const):
+        return total(axis.hi, index_constant(-int(axis.lo.value)))
+    return Op("sub", (axis.hi, axis.lo), "int64")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """first, first + 1, ..., first + count - 1."""
+
+    first: Value
+    count: Value
+
+
+class _Contraction:
+    """One Contract under emission: its operands' offsets as expressions, its extents as values."""
+
+    def __init__(self, context: EmitContext, contract: Contract) -> None:
+        self.context, self.contract, self.w = context, contract, context.writer
+        if contract.a.dtype != contract.b.dtype or contract.a.dtype not in ELEMENT:
+            raise self._error(f"factors of {contract.a.dtype} and {contract.b.dtype}, not of one floating dtype")
+        self.dtype = contract.a.dtype
+        self.lanes = context.target.lanes(self.dtype)
+        self.element = ELEMENT[self.dtype]
+        self.a, self.b = self._offset(contract.a), self._offset(contract.b)
+        if self._slope(self.b, contract.b, contract.n) != index_constant(1):
+            raise self._error(f"{text(contract.b)} does not have unit stride along {contract.n.axis}")
+        for factor, offset, other in ((contract.a, self.a, contract.n), (contract.b, self.b, contract.m)):
+            if other.axis in names_in(offset):
+                raise self._error(f"{text(factor)} depends on {other.axis}")
+        self.changed = written_by(contract.body)
+
+    def _error(self, reason: str) -> CompileError:
+        return CompileError(f"contraction {self.contract.name}: {reason}")
+
+    def _offset(self, factor: Expr) -> Expr:
+        """Where an operand's element lies, in elements from the buffer's first."""
+        if not isinstance(factor, Load):
+            raise self._error(f"{text(factor)} is not a Load; store it to a temp first")
+        if f"@{factor.buffer}" in written_by(self.contract.body):
+            raise self._error(f"its epilogue stores to {factor.buffer}, which it still reads")
+        return offset_of(self.context.buffers[factor.buffer].buffer, factor.index)
+
+    def _slope(self, offset: Expr, factor: Expr, axis: Range) -> Expr:
+        stride = slope(offset, axis.axis)
+        if stride is None:
+            raise self._error(f"{text(factor)} is not affine in {axis.axis}")
+        return stride
+
+    def _base(self, factor: Expr, offset: Expr) -> Value:
+        """The address of an operand's element at the start of all ranges."""
+        assert isinstance(factor, Load)
+        c = self.contract
+        start = substitute(offset, {Axis(r.axis): r.lo for r in (c.m, c.n, *c.k)})
+        return self.w.gep(self.element, self.context.buffers[factor.buffer].base, self.context.value(start))
+
+    def _extent(self, axis: Range) -> Value:
+        extent = self.context.value(extent_of(axis))
+        return self.w.intrinsic("smax.i64", "i64", extent, ZERO)
+
+    def _levels(self) -> list[tuple[Expr, Expr, Expr]]:
+        """(extent, stride of a, stride of b) of each reduced axis, neighbours that run on merged into one.
+
+        r0 < 3 (stride 8), r1 < 8 (stride 1)  ->  one level of extent 24, stride 1
+        """
+        c = self.contract
+        levels: list[tuple[Expr, Expr, Expr]] = []
+        for r in reversed(c.k):
+            extent = extent_of(r)
+            strides = self._slope(self.a, c.a, r), self._slope(self.b, c.b, r)
+            if extent == index_constant(1):
+                continue
+            if levels and strides == tuple(product(levels[0][0], stride) for stride in levels[0][1:]):
+                levels[0] = (product(extent, levels[0][0]), *levels[0][1:])
+            else:
+                levels.insert(0, (extent, *strides))
+        return levels or [(index_constant(1), index_constant(0), index_constant(0))]
+
+    def _check_bounds(self, factor: Expr, operands: TileOperands, extents: Sequence[Value]) -> None:
+        """In debug mode: an affine index is extreme at corners of the ranges, so two checks do for all terms.
+
+        A stride that is no constant is a size or a product of sizes, so it is not negative.
+        """
+        if self.context.checks is None:
+            return
+        assert isinstance(factor, Load)
+        c, w = self.contract, self.w
+        for largest in (False, True):
+            corner = []
+            for position in factor.index:
+                ends: dict[Expr, Expr] = {}
+                for r in (c.m, c.n, *c.k):
+                    stride = self._slope(position, factor, r)
+                    rises = not (isinstance(stride, Const) and stride.value < 0)
+                    ends[Axis(r.axis)] = total(r.hi, index_constant(-1)) if rises == largest else r.lo
+                corner.append(substitute(position, ends))
+            some = w.compare("icmp sgt", operands.terms, ZERO)
+            for extent in extents:
+                some = w.binary("and", some, w.compare("icmp sgt", extent, ZERO))
+            with w.when(some), self.context.scope():
+                self.context.check_bounds(factor.buffer, tuple(corner))
+
+    def _operands(self) -> TileOperands:
+        """The operands of the tile at row and column 0."""
+        w, c = self.w, self.contract
+        levels = tuple(Level(*map(self.context.value, level)) for level in self._levels())
+        terms = ONE
+        for level in levels:
+            terms = w.binary("mul", terms, w.intrinsic("smax.i64", "i64", level.extent, ZERO))
+        a_row = self.context.value(self._slope(self.a, c.a, c.m))
+        return TileOperands(self._base(c.a, self.a), a_row, self._base(c.b, self.b), ZERO, terms, levels)
+
+    def emit(self) -> None:
+        """The loops over tiles."""
+        w, c, context = self.w, self.contract, self.context
+        m_extent, n_extent = self._extent(c.m), self._extent(c.n)
+        m_first, n_first = context.value(c.m.lo), context.value(c.n.lo)
+        operands = self._operands()
+        for factor in (c.a, c.b):
+            self._check_bounds(factor, operands, (m_extent, n_extent))
+        cover = choose_cover(
+            _known(extent_of(c.m)), _known(extent_of(c.n)), self.lanes, context.target.vector_registers
+        )
+        widths = [vectors * self.lanes for vectors, _ in cover.widths]
+        sums = w.alloca(self.element, max(cover.heights) * max(widths), context.target.vector_bytes)
+        with w.loop(ZERO, n_extent) as columns, context.scope(self.changed):
+            left = w.binary("sub", n_extent, columns.index)
+            width, columns.step = pick(w, left, widths)
+            count = w.intrinsic("smin.i64", "i64", left, columns.step)
+            b = w.gep(self.element, operands.b, columns.index)
+            with w.loop(ZERO, m_extent) as rows, context.scope(self.changed):
+                height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
+                a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
+                self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
+                m = w.binary("add", m_first, rows.index)
+                n = w.binary("add", n_first, columns.index)
+                self._epilogue(Span(m, rows.step), Span(n, count), columns.step, sums)
+
+    def _call(self, cover: Cover, height: Value, width: Value, operands: TileOperands, sums: Value) -> None:
+        """Call the tile of the cover that the indices `height` and `width` name."""
+        w = self.w
+        for column, (vectors, masked) in enumerate(cover.widths):
+            before = constant("i64", (vectors - 1) * self.lanes)
+            with w.when(w.compare("icmp eq", width, constant("i64", column))):
+                last = replace(operands, columns=w.binary("sub", operands.columns, before))
+                for row, rows in enumerate(cover.heights):
+                    with w.when(w.compare("icmp eq", height, constant("i64", row))):
+                        call_tile(w, TileShape(self.dtype, self.lanes, rows, vectors, masked), last, sums)
+
+    def _epilogue(self, rows: Span, columns: Span, pitch: Value, sums: Value) -> None:
+        """The body at every row and vector of a tile whose sums lie row after row, `pitch` elements apart."""
+        w, context, lanes = self.w, self.context, self.lanes
+        rest = w.binary("and", columns.count, constant("i64", lanes - 1))
+        whole = w.binary("sub", columns.count, rest)
+        ragged = (_known(extent_of(self.contract.n)) or 1) % lanes > 0
+        mask = Mask(lane_mask(w, rest, lanes), occupied=True) if ragged else None
+        with w.loop(ZERO, rows.count) as row:
+            m = w.binary("add", rows.first, row.index)
+            line = w.gep(self.element, sums, w.binary("mul", row.index, pitch))
+            with context.axis(self.contract.m.axis, m), context.scope(self.changed):
+                with w.loop(ZERO, whole, step=lanes) as vector, context.scope(self.changed):
+                    self._body(line, columns.first, vector.index, None)
+                if mask is not None:
+                    with w.when(w.compare("icmp sgt", rest, ZERO)), context.scope(self.changed):
+                        self._body(line, columns.first, whole, mask)
+
+    def _body(self, line: Value, n_first: Value, offset: Value, mask: Mask | None) -> None:
+        """The statements of the body with the sums of one vector, which begins `offset` columns into the tile."""
+        w, c, type_ = self.w, self.contract, vector_type(self.element, self.lanes)
+        address = w.gep(self.element, line, offset)
+        value = w.ins(type_, f"load {type_}, {address}, align {self.context.target.vector_bytes}")
+        with self.context.lockstep(c.n.axis, w.binary("add", n_first, offset), self.lanes, mask):
+            self.context.bind(c.name, value)
+            self.context.statements(c.body)
+
+
+def pick(w: Writer, left: Value, sizes: Sequence[int]) -> tuple[Value, Value]:
+    """(index, size) of the first of the descending `sizes` that is at most `left`; the last one in any case."""
+    index, size = constant("i64", len(sizes) - 1), constant("i64", sizes[-1])
+    for position in range(len(sizes) - 2, -1, -1):
+        candidate = constant("i64", sizes[position])
+        enough = w.compare("icmp sge", left, candidate)
+        index = w.select(enough, constant("i64", position), index)
+        size = w.select(enough, candidate, size)
+    return index, size
+
+
+def _known(extent: Expr) -> int | None:
+    """An extent that is a constant, never negative; None at run time."""
+    return max(0, int(extent.value)) if isinstance(extent, Const) else None

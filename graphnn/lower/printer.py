@@ -1,0 +1,79 @@
+"""The loop IR as text: what a person reads, golden files hold and hashes are made of.
+
+    program layer(N)
+      input x: float32[N, 4]
+      output h: float32[N, 8] layout (1, 0)
+      for i0 in 0 .. N parallel:
+        for i1 in 0 .. 8 vector:
+          fold s0 = sum[0 <= r0 < 4] fma(x[i0, r0], W[r0, i1], s0)
+          h[i0, i1] = tanh(s0)
+
+A fold shows what it adds per term: fma(a, b, s0) where the multiply-add is fused, the bare value where it is not.
+Layouts are shown unless row-major, kinds of loops unless serial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, fused_factors
+from graphnn.simplify.expr import COMBINE, SCALARS, Expr, Range, text
+
+INDENT = "  "
+
+
+def print_program(program: Program) -> str:
+    """The whole program, a line per buffer and statement. Equal programs give equal text."""
+    lines = [f"program {program.name}({', '.join(program.sizes)})"]
+    lines += [INDENT + _buffer(b) for b in program.buffers]
+    lines += [INDENT + line for line in _lines(program.body)]
+    return "\n".join(lines) + "\n"
+
+
+def header(stmt: Stmt) -> str:
+    """The line of one statement, without those nested in it."""
+    match stmt:
+        case For(axis=axis, lo=lo, hi=hi, kind=kind):
+            return f"for {axis} in {text(lo)} .. {text(hi)}{'' if kind == 'serial' else ' ' + kind}:"
+        case If(condition=condition):
+            return f"if {text(condition)}:"
+        case Let(name=name, value=value):
+            return f"let {name} = {text(value)}"
+        case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard):
+            test = "" if guard is None else f" if {text(guard)}"
+            return f"fold {name} = {reducer}[{_ranges(ranges)}{test}] {_term(stmt)}"
+        case Contract(name=name, m=m, n=n, k=k, a=a, b=b):
+            bounds = f"m: {_ranges((m,))}; n: {_ranges((n,))}; k: {_ranges(k)}"
+            return f"contract {name} = sum[{bounds}] fma({text(a)}, {text(b)}, {name}):"
+        case Store(buffer=buffer, index=index, value=value):
+            return f"{_element(buffer, index)} = {text(value)}"
+        case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
+            element = _element(buffer, index)
+            return f"{element} = " + SCALARS[COMBINE[reducer]].text.format(element, text(value))
+
+
+def _lines(body: Iterable[Stmt]) -> Iterator[str]:
+    for stmt in body:
+        yield header(stmt)
+        if isinstance(stmt, For | If | Contract):
+            yield from (INDENT + line for line in _lines(stmt.body))
+
+
+def _buffer(buffer: Buffer) -> str:
+    shape = ", ".join(map(text, buffer.shape))
+    row_major = buffer.layout == tuple(range(len(buffer.shape)))
+    layout = "" if row_major else f" layout ({', '.join(map(str, buffer.layout))})"
+    return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{layout}"
+
+
+def _ranges(ranges: tuple[Range, ...]) -> str:
+    return ", ".join(f"{text(r.lo)} <= {r.axis} < {text(r.hi)}" for r in ranges)
+
+
+def _term(fold: Fold) -> str:
+    factors = fused_factors(fold)
+    return text(fold.value) if factors is None else f"fma({text(factors[0])}, {text(factors[1])}, {fold.name})"
+
+
+def _element(buffer: str, index: tuple[Expr, ...]) -> str:
+    return f"{buffer}[{', '.join(map(text, index))}]"

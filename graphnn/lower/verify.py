@@ -1,0 +1,216 @@
+"""What a loop program must satisfy before any stage may rely on it. Errors name the statement.
+
+Names: buffers, sizes, axes and locals exist where they are used and are bound once in a scope. Types: see
+`types.py`. Statements: nothing stores into an input, a fold's or loop's bounds are the same in every lane of a
+vector axis, the factors of a Contract do not depend on the other factor's axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from graphnn.errors import CompileError
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.lower.printer import header
+from graphnn.lower.types import check_operation
+from graphnn.simplify.expr import (
+    COMBINE,
+    Axis,
+    Const,
+    DType,
+    Expr,
+    Load,
+    Local,
+    Op,
+    Range,
+    Reduce,
+    Size,
+    axes_of,
+    children,
+    text,
+    walk,
+)
+
+KINDS = ("serial", "parallel", "vector")
+
+
+def verify(program: Program) -> None:
+    """Raise CompileError, naming the statement or buffer, unless the program is valid."""
+    names = [b.name for b in program.buffers]
+    for name in (*names, *program.sizes):
+        if (*names, *program.sizes).count(name) > 1:
+            raise CompileError(f"program {program.name}: the name {name} is declared twice")
+    for buffer in program.buffers:
+        _check_buffer(buffer, program)
+    _Scope({b.name: b for b in program.buffers}, frozenset(program.sizes)).block(program.body)
+
+
+def _check_buffer(buffer: Buffer, program: Program) -> None:
+    if sorted(buffer.layout) != list(range(len(buffer.shape))):
+        raise CompileError(
+            f"buffer {buffer.name}: the layout {buffer.layout} is not a permutation of its {len(buffer.shape)} axes"
+        )
+    for extent in buffer.shape:
+        for part in walk(extent):
+            if not isinstance(part, Const | Size | Op):
+                raise CompileError(f"buffer {buffer.name}: the extent {text(extent)} may hold constants and sizes only")
+            if isinstance(part, Size) and part.name not in program.sizes:
+                raise CompileError(f"buffer {buffer.name}: the size {part.name} is unknown")
+            if isinstance(part, Op):
+                check_operation(part, f"buffer {buffer.name}")
+        if extent.dtype != "int64":
+            raise CompileError(f"buffer {buffer.name}: the extent {text(extent)} is {extent.dtype}, not int64")
+
+
+@dataclass(slots=True)
+class _Scope:
+    """The names that a statement may use. `varying` are those whose value differs between vector lanes."""
+
+    buffers: dict[str, Buffer]
+    sizes: frozenset[str]
+    axes: frozenset[str] = frozenset()
+    locals: dict[str, DType] = field(default_factory=dict)
+    varying: frozenset[str] = frozenset()
+
+    def block(self, body: Iterable[Stmt]) -> None:
+        inner = replace(self, locals=dict(self.locals))
+        for stmt in body:
+            inner.statement(stmt)
+
+    def statement(self, stmt: Stmt) -> None:
+        where = _line(stmt)
+        match stmt:
+            case For(axis=axis, lo=lo, hi=hi, body=body, kind=kind):
+                if kind not in KINDS:
+                    raise CompileError(f"{where} the kind {kind} is none of {', '.join(KINDS)}")
+                inside = self.bound((Range(axis, lo, hi),), where)
+                if kind == "vector":
+                    inside = replace(inside, varying=inside.varying | {axis})
+                inside.block(body)
+            case If(condition=condition, body=body):
+                self.expect(condition, "bool", "condition", where)
+                self.block(body)
+            case Let(name=name, value=value):
+                self.expression(value, where)
+                self.bind(name, value.dtype, (value,), where)
+            case Fold():
+                self.fold(stmt, where)
+            case Contract():
+                self.contract(stmt, where)
+            case Store(buffer=buffer, index=index, value=value):
+                self.write(buffer, index, value, where)
+            case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
+                _check_reducer(reducer, value, where)
+                self.write(buffer, index, value, where)
+
+    def fold(self, fold: Fold, where: str) -> None:
+        inside = self.bound(fold.ranges, where)
+        if fold.guard is not None:
+            inside.expect(fold.guard, "bool", "guard", where)
+        inside.expression(fold.value, where)
+        _check_reducer(fold.reducer, fold.value, where)
+        parts = (fold.value,) if fold.guard is None else (fold.guard, fold.value)
+        self.bind(fold.name, fold.value.dtype, parts, where)
+
+    def contract(self, stmt: Contract, where: str) -> None:
+        """`a` sees m and k, `b` sees n and k, the body sees m and n; the bounds see none of the three."""
+        for r in (stmt.m, stmt.n, *stmt.k):
+            self.bound((r,), where)
+        inside = self.bound((stmt.m, stmt.n, *stmt.k), where)
+        for factor, other in ((stmt.a, stmt.n.axis), (stmt.b, stmt.m.axis)):
+            inside.expression(factor, where)
+            if other in axes_of(factor):
+                raise CompileError(f"{where} the factor {text(factor)} depends on {other}")
+        if stmt.a.dtype != stmt.b.dtype or stmt.a.dtype not in ("float32", "float64"):
+            raise CompileError(f"{where} the factors are {stmt.a.dtype} and {stmt.b.dtype}, not one floating dtype")
+        body = self.bound((stmt.m, stmt.n), where)
+        body = replace(body, locals=dict(body.locals))
+        body.bind(stmt.name, stmt.a.dtype, (stmt.a, stmt.b), where)
+        body.block(stmt.body)
+
+    def bound(self, ranges: Iterable[Range], where: str) -> _Scope:
+        """The scope inside of `ranges`; each range's bounds may hold the axes of those before it."""
+        scope = self
+        for r in ranges:
+            for bound in (r.lo, r.hi):
+                scope.expect(bound, "int64", f"bound of {r.axis}", where)
+                for part in walk(bound):
+                    if isinstance(part, Axis | Local) and part.name in self.varying:
+                        raise CompileError(f"{where} the bound {text(bound)} differs between lanes, by {part.name}")
+            scope.refuse_bound(r.axis, where)
+            scope = replace(scope, axes=scope.axes | {r.axis})
+        return scope
+
+    def bind(self, name: str, dtype: DType, parts: tuple[Expr, ...], where: str) -> None:
+        self.refuse_bound(name, where)
+        self.locals[name] = dtype
+        used = {e.name for part in parts for e in walk(part) if isinstance(e, Axis | Local)}
+        if used & self.varying:
+            self.varying |= {name}
+
+    def refuse_bound(self, name: str, where: str) -> None:
+        if name in self.axes or name in self.locals or name in self.sizes:
+            raise CompileError(f"{where} the name {name} is already bound here")
+
+    def write(self, buffer: str, index: tuple[Expr, ...], value: Expr, where: str) -> None:
+        target = self.element(buffer, index, where)
+        if target.role == "input":
+            raise CompileError(f"{where} the buffer {buffer} is an input, which nothing may store into")
+        self.expect(value, target.dtype, f"value for {buffer}", where)
+
+    def element(self, buffer: str, index: tuple[Expr, ...], where: str) -> Buffer:
+        if buffer not in self.buffers:
+            raise CompileError(f"{where} the buffer {buffer} is unknown")
+        found = self.buffers[buffer]
+        if len(index) != len(found.shape):
+            raise CompileError(
+                f"{where} {len(index)} indices for the buffer {buffer}, which has {len(found.shape)} axes"
+            )
+        for i in index:
+            self.expect(i, "int64", f"index of {buffer}", where)
+        return found
+
+    def expect(self, expr: Expr, dtype: DType, what: str, where: str) -> None:
+        self.expression(expr, where)
+        if expr.dtype != dtype:
+            raise CompileError(f"{where} the {what}, {text(expr)}, is {expr.dtype}, not {dtype}")
+
+    def expression(self, expr: Expr, where: str) -> None:
+        match expr:
+            case Axis(name=name) if name not in self.axes:
+                raise CompileError(f"{where} the axis {name} is not bound here")
+            case Size(name=name) if name not in self.sizes:
+                raise CompileError(f"{where} the size {name} is unknown")
+            case Local(name=name, dtype=dtype):
+                if name not in self.locals:
+                    raise CompileError(f"{where} the local {name} is not bound here")
+                if self.locals[name] != dtype:
+                    raise CompileError(f"{where} the local {name} is {self.locals[name]}, not {dtype}")
+            case Load(buffer=buffer, index=index, dtype=dtype):
+                found = self.element(buffer, index, where)
+                if found.dtype != dtype:
+                    raise CompileError(f"{where} the buffer {buffer} is {found.dtype}, loaded as {dtype}")
+            case Reduce():
+                raise CompileError(f"{where} a Reduce is no expression of the loop IR: {text(expr)}")
+            case Op():
+                for child in children(expr):
+                    self.expression(child, where)
+                check_operation(expr, where)
+            case _:
+                pass
+
+
+def _line(stmt: Stmt) -> str:
+    """How an error names a statement; one that holds an unknown function or too few arguments has no text."""
+    try:
+        return header(stmt)
+    except (KeyError, IndexError):
+        return f"{stmt}:"
+
+
+def _check_reducer(reducer: str, value: Expr, where: str) -> None:
+    if reducer not in COMBINE:
+        raise CompileError(f"{where} the reducer {reducer} is none of {', '.join(COMBINE)}")
+    if value.dtype == "bool":
+        raise CompileError(f"{where} a bool has no {reducer}")

@@ -1,0 +1,75 @@
+"""LLVM text -> object code -> a callable address. No sympy here: a loaded Executable comes this way too."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from graphnn.emit.target import Target, host
+from graphnn.errors import CompileError
+
+LIBRARY = "graphnn"  # llvmlite passes names on unescaped: never a user's
+
+
+@dataclass(frozen=True, slots=True)
+class NativeFunction:
+    """A loaded function `i64 f(ptr, ptr)`. The code lives as long as `library` does."""
+
+    address: int
+    library: Any
+
+    def __call__(self, buffers: int, sizes: int) -> int:
+        """Call with the addresses of the array of buffer pointers and of the array of int64 sizes."""
+        function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(self.address)
+        return int(function(buffers, sizes))
+
+
+def compile_object(text: str, target: Target) -> bytes:
+    """The relocatable object of a module. Raises CompileError where LLVM refuses the text."""
+    return bytes(target_machine(target).emit_object(parse(text)))
+
+
+def assembly(text: str, target: Target) -> str:
+    """The assembly of what `compile_object` compiles, with a `.loc` line where the origin changes."""
+    return str(target_machine(target).emit_assembly(parse(text)))
+
+
+def parse(text: str) -> Any:
+    """The verified LLVM module of a text; no pass runs on it before code generation.
+
+    The text is vectorised, has its common subexpressions and invariants computed once, and code generation does
+    the rest (strength reduction, scheduling). Measured on maps, folds in lanes, padded convolutions, pooling and
+    matrix products: LLVM's -O1 and -O2 pipelines gave the same speed within 5% (and a running maximum 1.6 times
+    slower) at 1.6 to 2.3 times the compile time; unrolling made the padded convolution 1.25 times slower.
+    """
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(f"LLVM refused the emitted module: {error}") from error
+    return module
+
+
+def load_object(data: bytes, symbol: str) -> NativeFunction:
+    """Link an object into this process and find a function of type `i64 (ptr, ptr)`.
+
+    Raises CompileError where the object needs a symbol that the process does not have.
+    """
+    host()
+    try:
+        engine = llvm.create_lljit_compiler()
+        builder = llvm.JITLibraryBuilder().add_object_img(data).add_current_process().export_symbol(symbol)
+        library = builder.link(engine, LIBRARY)
+    except RuntimeError as error:
+        raise CompileError(f"LLVM could not link {symbol!r}: {error}") from error
+    return NativeFunction(library[symbol], library)
+
+
+def target_machine(target: Target) -> Any:
+    """`pic` and `small` give shorter addressing than llvmlite's `jitdefault`, and the object can go into a library."""
+    host()
+    chosen = llvm.Target.from_triple(target.triple)
+    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small")

@@ -1,0 +1,103 @@
+"""Index arithmetic: coefficients, strides, and which accesses can meet in one iteration only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from graphnn.lower.affine import affine, split
+from graphnn.lower.ir import Buffer
+from graphnn.schedule.statements import Access, Body, accesses
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, axes_of, index_constant, walk
+
+ZERO, ONE = index_constant(0), index_constant(1)
+
+
+def integer(fn: str, a: Expr, b: Expr) -> Expr:
+    """An int64 operation, folded where both sides are known or one is neutral: integer("mul", 2, N) -> 2*N."""
+    if isinstance(a, Const) and isinstance(b, Const):
+        x, y = int(a.value), int(b.value)
+        folded = {"add": lambda: x + y, "sub": lambda: x - y, "mul": lambda: x * y, "floordiv": lambda: x // y}
+        folded |= {"min": lambda: min(x, y), "max": lambda: max(x, y)}
+        return index_constant(folded[fn]())
+    if (fn in ("add", "sub") and b == ZERO) or (fn in ("mul", "floordiv") and b == ONE):
+        return a
+    if (fn == "add" and a == ZERO) or (fn == "mul" and a == ONE):
+        return b
+    return ZERO if fn == "mul" and ZERO in (a, b) else Op(fn, (a, b), "int64")
+
+
+def extent_of(r: Range) -> Expr:
+    """The number of iterations of a range: hi, hi - lo, or 0 where that is negative."""
+    return r.hi if r.lo == ZERO else integer("max", integer("sub", r.hi, r.lo), ZERO)
+
+
+def ceildiv(a: Expr, divisor: int) -> Expr:
+    """The ceiling of a / divisor, for a positive divisor."""
+    return integer("floordiv", integer("add", a, index_constant(divisor - 1)), index_constant(divisor))
+
+
+def is_size(expr: Expr) -> bool:
+    """Whether an expression is made of constants and sizes alone, so that it has one value in a call."""
+    return not any(isinstance(e, Axis | Local | Load) for e in walk(expr))
+
+
+def is_affine(index: Iterable[Expr]) -> bool:
+    """Whether index expressions are sums of axes times integers or sizes: 2*i0 + N*r0 - 1."""
+
+    def linear(atom: Expr) -> bool:
+        if isinstance(atom, Op) and atom.fn == "mul":
+            a, b = atom.args
+            return (linear(a) and is_size(b)) or (is_size(a) and linear(b))
+        return isinstance(atom, Axis) or is_size(atom)
+
+    return all(linear(atom) for expr in index for atom, _ in affine(expr).terms)
+
+
+def coefficient(expr: Expr, axis: str) -> int | None:
+    """How far an index moves in one step of `axis`; None where that is not one integer."""
+    parts = split(affine(expr), axis)
+    return None if parts is None else parts[0]
+
+
+def stride(index: Sequence[Expr], axis: str, layout: Sequence[int]) -> int | None:
+    """How far one step of `axis` goes in memory: 0, 1, or None for any other or unknown distance."""
+    dimensions = [d for d, expr in enumerate(index) if axis in axes_of(expr)]
+    if not dimensions:
+        return 0
+    return 1 if dimensions == [layout[-1]] and coefficient(index[layout[-1]], axis) == 1 else None
+
+
+def default_layout(shape: Sequence[Expr]) -> tuple[int, ...]:
+    return tuple(range(len(shape)))
+
+
+def layouts(buffers: Iterable[Buffer]) -> dict[str, tuple[int, ...]]:
+    return {b.name: b.layout for b in buffers}
+
+
+def pins(first: Access, second: Access, axis: str, forbidden: frozenset[str]) -> bool:
+    """Whether two accesses meet in one element only where `axis` has one value.
+
+    So it is where one dimension is the same expression in both, moves with `axis`, and holds none of the
+    `forbidden` axes (those that may differ between the two): t[i0, r0] and t[i0, i1] are pinned by i0.
+    """
+    for a, b in zip(first.index, second.index, strict=True):
+        if a == b and axis in axes_of(a) and not (axes_of(a) & forbidden) and coefficient(a, axis):
+            return True
+    return False
+
+
+def conflicts(first: Iterable[Access], second: Iterable[Access]) -> list[tuple[Access, Access]]:
+    """The pairs of accesses to one buffer of which at least one writes."""
+    later = list(second)
+    return [(a, b) for a in first for b in later if a.buffer == b.buffer and (a.writes or b.writes)]
+
+
+def independent(axis: str, body: Body, inner_axes: Iterable[str]) -> bool:
+    """Whether the iterations of a loop over `axis` touch nothing in common that one of them writes.
+
+    `inner_axes` are the axes bound inside the loop.
+    """
+    found = accesses(body)
+    forbidden = frozenset(inner_axes)
+    return all(pins(a, b, axis, forbidden) for a, b in conflicts(found, found))

@@ -1,0 +1,46 @@
+"""The memory order of temp buffers, chosen by what their accesses want."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphnn.lower.ir import Contract, Program, Stmt
+from graphnn.schedule.affine import layouts
+from graphnn.schedule.cost import CostModel
+from graphnn.schedule.loops import best_lanes
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.reorder import Effects
+from graphnn.schedule.statements import statements
+from graphnn.simplify.expr import Load, walk
+
+
+def permute_layouts(program: Program, machine: Machine) -> Program:
+    """Give a temp buffer another fastest axis where all nests together get cheaper by it.
+
+    temp t: layout (0, 1), for i0 (rows): sum[r0](t[i0, r0])  ->  temp t: layout (1, 0)      (rows in lanes)
+
+    Operands that a contraction reads in place keep their layout: their unit stride is part of its meaning.
+    """
+    effects = [Effects.of(stmt) for stmt in program.body]
+    chosen = layouts(program.buffers)
+    fixed = _operands(program.body)
+    for buffer in program.buffers:
+        if buffer.role != "temp" or len(buffer.shape) < 2 or buffer.name in fixed:
+            continue
+        users = [e.stmt for e in effects if buffer.name in e.reads | e.writes]
+        options = [buffer.layout]
+        options += [(*(d for d in buffer.layout if d != fast), fast) for fast in reversed(buffer.layout[:-1])]
+        costs = [_cost(users, chosen | {buffer.name: option}, machine) for option in options]
+        chosen[buffer.name] = options[costs.index(min(costs))]
+    return replace(program, buffers=tuple(replace(b, layout=chosen[b.name]) for b in program.buffers))
+
+
+def _cost(users: list[Stmt], chosen: dict[str, tuple[int, ...]], machine: Machine) -> float:
+    model = CostModel(chosen, machine)
+    return sum(best_lanes(stmt, model)[0] for stmt in users)
+
+
+def _operands(body: tuple[Stmt, ...]) -> set[str]:
+    """The buffers that contractions read as factors."""
+    contracts = [s for s in statements(body) if isinstance(s, Contract)]
+    return {e.buffer for c in contracts for factor in (c.a, c.b) for e in walk(factor) if isinstance(e, Load)}

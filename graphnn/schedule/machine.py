@@ -1,0 +1,21 @@
+"""What a schedule needs to know of the machine: plain numbers, no LLVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphnn.simplify.expr import DType
+
+BYTES: dict[DType, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`vector_bytes` is the widest vector in use, `vector_registers` how many there are (default: AVX-512)."""
+
+    vector_bytes: int = 64
+    vector_registers: int = 32
+
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of `dtype` fill one vector; a bool travels beside 4-byte elements."""
+        return self.vector_bytes // max(4, BYTES[dtype])

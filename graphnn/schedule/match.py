@@ -1,0 +1,126 @@
+"""Which loops two nests have in common: the legality of fusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from graphnn.lower.ir import Contract, Let, Store
+from graphnn.schedule.affine import conflicts, pins
+from graphnn.schedule.nest import Nest, axes_inside, moves_inward, peel, wrap
+from graphnn.schedule.reorder import Effects
+from graphnn.schedule.statements import Access, Body, accesses, fresh_name, names_in, reads, rename, writes
+from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Two nests and their common loops, outermost first, under the first one's names.
+
+    `contract` is the contraction whose epilogue both bodies form, where all loops of both are common.
+    """
+
+    first: Nest
+    second: Nest
+    loops: tuple[Range, ...]
+    contract: Contract | None = None
+
+    @property
+    def complete(self) -> bool:
+        return len(self.loops) == len(self.first.loops) == len(self.second.loops)
+
+
+def match_loops(first: Effects, second: Effects, taken: set[str]) -> Match | None:
+    """All loops, in any order, if the two nests can share them, else the longest common prefix; None if there is none.
+
+    A loop of the first and one of the second are common where they have the same bounds, may be moved to that depth,
+    and every two conflicting accesses are pinned by their axis. A prefix is taken as it is: an interchange there would
+    trade a walk along memory, or a parallel loop, for it. Names of the second that clash with the first are made
+    fresh and added to `taken`.
+    """
+    clashes = names_in((first.stmt,)) & names_in((second.stmt,))
+    apart = {name: fresh_name(name, taken) for name in sorted(clashes)}
+    (other,) = rename((second.stmt,), apart)
+    a, b = peel(first.stmt), peel(other)
+    pairs = conflicts(first.accesses, accesses((other,)))
+    axes = frozenset(axes_inside((first.stmt, other)))
+    whole = _match(a, b, pairs, axes)
+    if whole is None or (whole.complete and a.contract is None and b.contract is None):
+        return whole
+    return _as_epilogue(whole) or _match(a, b, pairs, axes, prefix=True)
+
+
+def _match(
+    a: Nest, b: Nest, pairs: list[tuple[Access, Access]], axes: frozenset[str], prefix: bool = False
+) -> Match | None:
+    """Match loops greedily from the outside in; each must pin all `pairs` given those outside of it.
+
+    With `prefix`, only in the order in which they are, and without the m and n of a contraction.
+    """
+    left_a, left_b = list(a.outer if prefix else a.loops), list(b.outer if prefix else b.loops)
+    common: list[Range] = []
+    names: dict[str, str] = {}
+    while True:
+        found = next(
+            (
+                (p, c)
+                for p in left_a[: 1 if prefix else None]
+                for c in left_b[: 1 if prefix else None]
+                if _same_bounds(p, c, names)
+                and _may_come_next(a, p, left_a)
+                and _may_come_next(b, c, left_b)
+                and _all_pinned(pairs, p.axis, names | {c.axis: p.axis}, axes - {r.axis for r in (*common, p)})
+            ),
+            None,
+        )
+        if found is None:
+            break
+        p, c = found
+        common.append(p)
+        names[c.axis] = p.axis
+        left_a.remove(p)
+        left_b.remove(c)
+    if not common:
+        return None
+    (renamed,) = rename(_whole(b), names)
+    return Match(a, peel(renamed), tuple(common))
+
+
+def _whole(nest: Nest) -> Body:
+    return wrap(nest.loops, nest.body) if nest.contract is None else wrap(nest.outer, (nest.contract,))
+
+
+def _same_bounds(p: Range, c: Range, names: dict[str, str]) -> bool:
+    axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in names.items()}
+    return p.lo == substitute(c.lo, axes) and p.hi == substitute(c.hi, axes)
+
+
+def _may_come_next(nest: Nest, loop: Range, left: list[Range]) -> bool:
+    """Whether a loop may be the next one inwards: it is, or it is independent and moves past those before it."""
+    if loop == left[0]:
+        return True
+    if nest.contract is not None:
+        return len(left) == 2  # m and n are in no order
+    waiting = {r.axis for r in left}
+    return not axes_of(loop.lo) & waiting and not axes_of(loop.hi) & waiting and moves_inward(nest, loop.axis)
+
+
+def _all_pinned(
+    pairs: list[tuple[Access, Access]], axis: str, names: dict[str, str], forbidden: frozenset[str]
+) -> bool:
+    axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in names.items()}
+    return all(
+        pins(x, replace(y, index=tuple(substitute(e, axes) for e in y.index)), axis, forbidden) for x, y in pairs
+    )
+
+
+def _as_epilogue(match: Match) -> Match | None:
+    """The match as one contraction with both bodies, where one nest is a contraction and the other pointwise."""
+    nest, other = (match.first, match.second) if match.first.contract else (match.second, match.first)
+    if not match.complete or nest.contract is None or other.contract is not None:
+        return None
+    if not all(isinstance(s, Let | Store) for s in other.body):
+        return None
+    operands = reads((nest.contract,)) - reads(nest.body)
+    if operands & writes(other.body):
+        return None
+    return replace(match, loops=nest.loops, contract=nest.contract)

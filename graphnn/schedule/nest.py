@@ -1,0 +1,70 @@
+"""A perfect loop nest as one value: its loops from the outside in, and what the innermost one holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphnn.lower.ir import Contract, Fold, For, Stmt
+from graphnn.schedule.affine import independent
+from graphnn.schedule.statements import Body, bound_axes, statements
+from graphnn.simplify.expr import Range, axes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """`loops` around `body`. Where `contract` is given its m and n are the last two loops and `body` its epilogue."""
+
+    loops: tuple[Range, ...]
+    body: Body
+    contract: Contract | None = None
+
+    @property
+    def outer(self) -> tuple[Range, ...]:
+        """The loops without a contraction's m and n."""
+        return self.loops if self.contract is None else self.loops[:-2]
+
+
+def peel(stmt: Stmt) -> Nest:
+    """for i0: for i1: s; t  ->  Nest((i0, i1), (s, t)); a Contract inside adds its m and n."""
+    loops: list[Range] = []
+    body: Body = (stmt,)
+    while len(body) == 1 and isinstance(body[0], For):
+        loop = body[0]
+        loops.append(Range(loop.axis, loop.lo, loop.hi))
+        body = loop.body
+    if len(body) == 1 and isinstance(body[0], Contract):
+        contract = body[0]
+        return Nest((*loops, contract.m, contract.n), contract.body, contract)
+    return Nest(tuple(loops), body)
+
+
+def wrap(loops: Iterable[Range], body: Body) -> Body:
+    """The inverse of `peel`: loops around a body."""
+    for r in reversed(tuple(loops)):
+        body = (For(r.axis, r.lo, r.hi, body),)
+    return body
+
+
+def axes_inside(body: Iterable[Stmt]) -> set[str]:
+    """The axes that are bound somewhere in a body."""
+    return {axis for stmt in statements(body) for axis in bound_axes(stmt)}
+
+
+def moves_inward(nest: Nest, axis: str) -> bool:
+    """Whether the loop over `axis` may become the innermost of its nest, or run in lanes.
+
+    Its iterations are independent, and no bound of another loop or of a loop inside moves with it.
+    """
+    others = [r for r in nest.loops if r.axis != axis]
+    for stmt in statements(nest.body):
+        if isinstance(stmt, For):
+            others.append(Range(stmt.axis, stmt.lo, stmt.hi))
+        elif isinstance(stmt, Fold):
+            others += stmt.ranges
+        elif isinstance(stmt, Contract):
+            return False
+    if any(axis in axes_of(bound) for r in others for bound in (r.lo, r.hi)):
+        return False
+    inner = {r.axis for r in nest.loops if r.axis != axis} | axes_inside(nest.body)
+    return independent(axis, nest.body, inner)

@@ -1,0 +1,50 @@
+"""The passes of the stage `schedule`, in order. Each takes valid IR to valid IR and may be left out alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from graphnn.errors import CompileError
+from graphnn.lower.ir import Program
+from graphnn.schedule.contract import contract
+from graphnn.schedule.fuse import fuse
+from graphnn.schedule.in_place import in_place
+from graphnn.schedule.layout import permute_layouts
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.split_reductions import split_reductions
+from graphnn.schedule.vectorise import vectorise
+
+
+class Pass(NamedTuple):
+    name: str
+    run: Callable[[Program, Machine], Program]
+
+
+# Contractions are found while nests are as lowering wrote them; what is left of the long reductions is split before
+# fusion, so that partial sums join their producers; stores reach their states before fusion, so that an update
+# joins the contraction that computes its gradient; layouts are set before fusion, so that nests agree on their lanes.
+PASSES = (
+    Pass("contract", contract),
+    Pass("split_reductions", split_reductions),
+    Pass("in_place", in_place),
+    Pass("layout", permute_layouts),
+    Pass("fuse", fuse),
+    Pass("vectorise", vectorise),
+)
+
+
+def schedule(program: Program, machine: Machine | None = None, disable: Collection[str] = ()) -> Program:
+    """Turn naive loop nests into ones that run fast on `machine` (default: 512-bit vectors).
+
+    `disable` names passes to leave out; the meaning is the same without any of them, up to the order of sums.
+    Raises CompileError for an unknown name.
+    """
+    names = [p.name for p in PASSES]
+    for name in disable:
+        if name not in names:
+            raise CompileError(f"there is no schedule pass {name!r}; the passes are {', '.join(names)}")
+    for step in PASSES:
+        if step.name not in disable:
+            program = step.run(program, machine or Machine())
+    return program

@@ -1,0 +1,150 @@
+"""Long reductions become levels of short chains, in an order that only the program and the sizes decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from graphnn.lower.ir import Buffer, Fold, Program, Stmt, Store
+from graphnn.schedule.affine import ZERO, ceildiv, default_layout, extent_of, integer, is_size, layouts, stride
+from graphnn.schedule.cost import volume
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.nest import Nest, peel, wrap
+from graphnn.schedule.statements import fresh_name, names_in
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, index_constant, substitute, walk
+
+CHAIN = 128  # terms of one chain
+COLUMNS = 64  # Interleaved chains where the reduced axis is the one with unit stride: 4 vectors of 16 float32 hide
+# the latency of an add. Not the machine's lane count: the order of the terms is the same on all.
+UNKNOWN = 2**20  # a size that is not known before the call gets as many levels as this many terms need
+MAX_PARTIALS = 2**22  # partial results, beyond which a temp of them costs more than the long chain: 16 MB of float32
+
+
+def split_reductions(program: Program, machine: Machine) -> Program:
+    """Split a Fold of more than 128 terms into levels, each a nest of its own over a temp of partial results.
+
+    y[] = sum[r0 < 1024](x[r0])  ->  for c < 64: t[c] = sum[j < 16](x[64*j + c]);   y[] = sum[c < 64](t[c])
+
+    The order of terms. Trailing ranges that together have at most 128 terms form one chain per point of the ranges
+    before them, whose results are reduced in turn. A longer last range r of extent T is cut:
+    - where an output axis has unit stride, into chunks of 128 consecutive terms, r = 128*q + j;
+    - else into blocks of 128*64 terms of which column c is one chain, r = 8192*q + 64*j + c; then the chains of one
+      column over all blocks are reduced, and at last the 64 columns, ascending.
+    Partial results are reduced by the same rule. A size that is not known before the call gets the levels that
+    2^20 terms need: beyond that, the outermost chain grows. Left alone: a Fold of at most 128 terms, one whose
+    bounds move with other axes, and one that would need more than MAX_PARTIALS partial results.
+    """
+    buffers = list(program.buffers)
+    names = {b.name for b in buffers} | names_in(program.body) | set(program.sizes)
+    body: list[Stmt] = []
+    for stmt in program.body:
+        pending = [stmt]
+        while pending:
+            level = _split(peel(pending[-1]), layouts(buffers), names)
+            if level is None:
+                body.append(pending.pop())
+            else:
+                buffers.append(level.buffer)
+                pending[-1:] = [level.rest, level.partial]
+    return replace(program, buffers=tuple(buffers), body=tuple(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One step: the nest that stores partial results, and the old nest, which now reduces those."""
+
+    partial: Stmt
+    rest: Stmt
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How ranges are cut: axes of the partial results (as stored, as reduced later), and the chain of each.
+
+    `runs_along` tells that the chain was along memory, so that partial results should be too.
+    """
+
+    runs_along: bool
+    stored: tuple[Range, ...]
+    reduced: tuple[Range, ...]
+    chain: tuple[Range, ...]
+    guard: Expr | None
+    position: dict[Expr, Expr]
+
+
+def _split(nest: Nest, memory: dict[str, tuple[int, ...]], names: set[str]) -> Level | None:
+    fold = nest.body[0] if nest.body else None
+    if not isinstance(fold, Fold) or nest.contract is not None:
+        return None
+    if not all(is_size(bound) for r in (*nest.loops, *fold.ranges) for bound in (r.lo, r.hi)):
+        return None
+    if volume(fold.ranges, UNKNOWN) <= CHAIN:
+        return None
+    cut = _cut(nest, fold, memory, names)
+    if volume((*nest.loops, *cut.stored)) > MAX_PARTIALS:
+        return None
+
+    stored = (*nest.loops, *cut.stored) if cut.runs_along else (*cut.stored, *nest.loops)
+    shape = tuple(map(extent_of, stored))
+    source = next((e.buffer for e in walk(fold.value) if isinstance(e, Load)), fold.name)
+    dtype = fold.value.dtype
+    buffer = Buffer(fresh_name(f"{source}.partial", names), dtype, shape, "temp", default_layout(shape))
+    index = tuple(integer("sub", Axis(r.axis), r.lo) for r in stored)
+    guard = None if fold.guard is None else substitute(fold.guard, cut.position)
+    if cut.guard is not None:
+        guard = cut.guard if guard is None else Op("and", (cut.guard, guard), "bool")
+    name = fresh_name(fold.name, names)
+    chain = replace(fold, name=name, ranges=cut.chain, guard=guard, value=substitute(fold.value, cut.position))
+    (partial,) = wrap(stored, (chain, Store(buffer.name, index, Local(name, dtype, fold.origin), fold.origin)))
+    upper = replace(fold, ranges=cut.reduced, guard=None, value=Load(buffer.name, index, dtype, fold.origin))
+    (rest,) = wrap(nest.loops, (upper, *nest.body[1:]))
+    return Level(partial, rest, buffer)
+
+
+def _cut(nest: Nest, fold: Fold, memory: dict[str, tuple[int, ...]], names: set[str]) -> Cut:
+    columns = _runs_along(fold.ranges[-1].axis, nest.loops, fold.value, memory)
+    leading = list(fold.ranges)
+    short: list[Range] = []
+    while volume((leading[-1], *short), UNKNOWN) <= CHAIN:
+        short.insert(0, leading.pop())
+    if short:
+        return Cut(columns, tuple(leading), tuple(leading), tuple(short), None, {})
+
+    last = leading.pop()
+    q, c = (fresh_name(f"{last.axis}_{part}", names) for part in ("q", "c"))
+    terms = extent_of(last)
+    width = COLUMNS if columns else 1
+    block = index_constant(CHAIN * width)
+    blocks = Range(q, ZERO, ceildiv(terms, CHAIN * width))
+    one_block = blocks.hi == index_constant(1)
+    start = ZERO if one_block else integer("mul", Axis(q), block)
+    left = integer("sub", terms, start)
+    rows = ceildiv(left, width)
+    if not one_block:
+        exact = isinstance(terms, Const) and int(terms.value) % (CHAIN * width) == 0
+        rows = index_constant(CHAIN) if exact else integer("min", rows, index_constant(CHAIN))
+    offset = integer("mul", Axis(last.axis), index_constant(width))
+    if columns:
+        offset = integer("add", offset, Axis(c))
+    place = integer("add", start, offset)
+    ragged = columns and not (isinstance(terms, Const) and int(terms.value) % width == 0)
+    guard = Op("lt", (place, terms), "bool") if ragged else None
+
+    outer = () if one_block else (blocks,)
+    lanes = (Range(c, ZERO, index_constant(width)),) if columns else ()
+    return Cut(
+        runs_along=columns,
+        stored=(*leading, *outer, *lanes),
+        reduced=(*leading, *lanes, *outer),
+        chain=(Range(last.axis, ZERO, rows),),
+        guard=guard,
+        position={Axis(last.axis): integer("add", last.lo, place)},
+    )
+
+
+def _runs_along(axis: str, loops: Sequence[Range], value: Expr, memory: dict[str, tuple[int, ...]]) -> bool:
+    """Whether more loads have unit stride in the reduced axis than in any output axis."""
+    loads = [e for e in walk(value) if isinstance(e, Load) and e.index]
+    unit = [sum(stride(e.index, r, memory[e.buffer]) == 1 for e in loads) for r in (axis, *(r.axis for r in loops))]
+    return not loops or unit[0] > max(unit[1:])

@@ -1,0 +1,216 @@
+"""Statements as data: their parts, their names, their accesses. Every pass is written with these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass, replace
+from itertools import count
+
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, substitute, walk
+
+Body = tuple[Stmt, ...]
+
+
+def nested(stmt: Stmt) -> Body:
+    """The statements inside a statement."""
+    return stmt.body if isinstance(stmt, For | If | Contract) else ()
+
+
+def statements(body: Iterable[Stmt]) -> Iterator[Stmt]:
+    """Every statement of a body, outside in."""
+    for stmt in body:
+        yield stmt
+        yield from statements(nested(stmt))
+
+
+def own_expressions(stmt: Stmt) -> tuple[Expr, ...]:
+    """The expressions of a statement itself, those of its nested statements excluded."""
+    match stmt:
+        case For(lo=lo, hi=hi):
+            return (lo, hi)
+        case If(condition=condition):
+            return (condition,)
+        case Let(value=value):
+            return (value,)
+        case Fold(ranges=ranges, guard=guard, value=value):
+            return (*bounds(ranges), *(() if guard is None else (guard,)), value)
+        case Contract(m=m, n=n, k=k, a=a, b=b):
+            return (*bounds((m, n, *k)), a, b)
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return (*index, value)
+
+
+def bounds(ranges: Iterable[Range]) -> tuple[Expr, ...]:
+    return tuple(bound for r in ranges for bound in (r.lo, r.hi))
+
+
+def bound_axes(stmt: Stmt) -> tuple[str, ...]:
+    """The axes that a statement itself binds."""
+    match stmt:
+        case For(axis=axis):
+            return (axis,)
+        case Fold(ranges=ranges):
+            return tuple(r.axis for r in ranges)
+        case Contract(m=m, n=n, k=k):
+            return tuple(r.axis for r in (m, n, *k))
+        case _:
+            return ()
+
+
+def names_in(body: Iterable[Stmt]) -> set[str]:
+    """Every axis and every local that is bound somewhere in a body."""
+    found: set[str] = set()
+    for stmt in statements(body):
+        found.update(bound_axes(stmt))
+        if isinstance(stmt, Let | Fold | Contract):
+            found.add(stmt.name)
+    return found
+
+
+def fresh_name(prefix: str, taken: set[str]) -> str:
+    """The first of prefix, prefix_1, prefix_2 ... that is not taken; it is taken from now on."""
+    name = next(n for n in (f"{prefix}_{k}" if k else prefix for k in count()) if n not in taken)
+    taken.add(name)
+    return name
+
+
+def rename(body: Body, names: dict[str, str]) -> Body:
+    """Rename bound axes and locals, and every use of them."""
+    mapping: dict[Expr, Expr] = {}
+    for stmt in statements(body):
+        for expr in own_expressions(stmt):
+            for node in walk(expr):
+                if isinstance(node, Axis | Local) and node.name in names:
+                    mapping[node] = replace(node, name=names[node.name])
+
+    def axis(r: Range) -> Range:
+        return replace(r, axis=names.get(r.axis, r.axis))
+
+    def binder(stmt: Stmt) -> Stmt:
+        match stmt:
+            case For(axis=name):
+                return replace(stmt, axis=names.get(name, name))
+            case Let(name=name):
+                return replace(stmt, name=names.get(name, name))
+            case Fold(name=name, ranges=ranges):
+                return replace(stmt, name=names.get(name, name), ranges=tuple(map(axis, ranges)))
+            case Contract(name=name, m=m, n=n, k=k):
+                name = names.get(name, name)
+                return replace(stmt, name=name, m=axis(m), n=axis(n), k=tuple(map(axis, k)))
+            case _:
+                return stmt
+
+    return rewrite(body, lambda expr: substitute(expr, mapping), binder)
+
+
+def rewrite(body: Body, visit: Callable[[Expr], Expr], then: Callable[[Stmt], Stmt] | None = None) -> Body:
+    """`visit` applied to every expression of a body, then `then` to every rebuilt statement."""
+
+    def ranges(old: tuple[Range, ...]) -> tuple[Range, ...]:
+        return tuple(Range(r.axis, visit(r.lo), visit(r.hi)) for r in old)
+
+    def one(stmt: Stmt) -> Stmt:
+        new: Stmt
+        match stmt:
+            case For(lo=lo, hi=hi, body=inner):
+                new = replace(stmt, lo=visit(lo), hi=visit(hi), body=rewrite(inner, visit, then))
+            case If(condition=condition, body=inner):
+                new = replace(stmt, condition=visit(condition), body=rewrite(inner, visit, then))
+            case Let(value=value):
+                new = replace(stmt, value=visit(value))
+            case Fold(ranges=old, guard=guard, value=value):
+                new_guard = None if guard is None else visit(guard)
+                new = replace(stmt, ranges=ranges(old), guard=new_guard, value=visit(value))
+            case Contract(m=m, n=n, k=k, a=a, b=b, body=inner):
+                new_m, new_n, *new_k = ranges((m, n, *k))
+                inner = rewrite(inner, visit, then)
+                new = replace(stmt, m=new_m, n=new_n, k=tuple(new_k), a=visit(a), b=visit(b), body=inner)
+            case Store(index=index, value=value) | Accumulate(index=index, value=value):
+                new = replace(stmt, index=tuple(map(visit, index)), value=visit(value))
+        return new if then is None else then(new)
+
+    return tuple(map(one, body))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One place where a body touches a buffer."""
+
+    buffer: str
+    index: tuple[Expr, ...]
+    writes: bool
+
+
+def accesses(body: Iterable[Stmt]) -> list[Access]:
+    """Every load and store of a body; an Accumulate is one access that writes."""
+    found = []
+    for stmt in statements(body):
+        for expr in own_expressions(stmt):
+            found += [Access(e.buffer, e.index, False) for e in walk(expr) if isinstance(e, Load)]
+        if isinstance(stmt, Store | Accumulate):
+            found.append(Access(stmt.buffer, stmt.index, True))
+    return found
+
+
+def reads(body: Iterable[Stmt]) -> frozenset[str]:
+    """The buffers whose values a body uses."""
+    return frozenset(access.buffer for access in accesses(body) if not access.writes)
+
+
+def writes(body: Iterable[Stmt]) -> frozenset[str]:
+    """The buffers that a body changes."""
+    return frozenset(access.buffer for access in accesses(body) if access.writes)
+
+
+def locals_used(body: Iterable[Stmt]) -> frozenset[str]:
+    expressions = (expr for stmt in statements(body) for expr in own_expressions(stmt))
+    return frozenset(e.name for expr in expressions for e in walk(expr) if isinstance(e, Local))
+
+
+def locals_bound(body: Iterable[Stmt]) -> frozenset[str]:
+    return frozenset(s.name for s in body if isinstance(s, Let | Fold))
+
+
+def prune(program: Program) -> Program:
+    """Drop what nobody reads: stores to such temp buffers, locals, empty loops, and then the buffers.
+
+    for i0: t[i0] = exp(x[i0]); y[i0] = x[i0]  ->  for i0: y[i0] = x[i0]      (t is a temp that is never loaded)
+    """
+    body = program.body
+    while True:
+        used = reads(body)
+        dead = {b.name for b in program.buffers if b.role == "temp" and b.name not in used}
+        smaller = without_stores(body, dead)
+        if smaller == body:
+            break
+        body = smaller
+    touched = reads(body) | writes(body)
+    buffers = tuple(b for b in program.buffers if b.role != "temp" or b.name in touched)
+    return replace(program, buffers=buffers, body=body)
+
+
+def without_stores(body: Body, dead: Set[str]) -> Body:
+    """A body without the stores to `dead` buffers, and without locals and loops that nothing needs then."""
+    while True:
+        smaller = _drop(body, dead, locals_used(body))
+        if smaller == body:
+            return body
+        body = smaller
+
+
+def _drop(body: Body, dead: Set[str], used: Set[str]) -> Body:
+    kept: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Store(buffer=buffer) | Accumulate(buffer=buffer) if buffer in dead:
+                continue
+            case Let(name=name) | Fold(name=name) if name not in used:
+                continue
+            case For() | If() | Contract():
+                inner = _drop(stmt.body, dead, used)
+                if inner:
+                    kept.append(stmt if inner == stmt.body else replace(stmt, body=inner))
+            case _:
+                kept.append(stmt)
+    return tuple(kept)

@@ -1,0 +1,168 @@
+"""Cancellation by rational algebra over accesses, exponentials and indicators.
+
+    (-y/a + (1 - y)/(1 - a)) * a*(1 - a) / n                    -> (a - y)/n
+    e*(select(c, -s/e, 0)/s + 1/s)/n                            -> (e/s - [c])/n
+
+A conditional `select(c, f, 0)` takes part as an indicator times f, and leaves as a conditional again, so that a branch
+that is not taken is never multiplied in. Candidates are made, and the cheapest is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from graphnn.declare.notation import Entry, IntegerEntry
+
+_LARGEST = 400  # operations; beyond, cancellation costs seconds and a formula of that size has no short form
+_DIVISION, _ROOT = 4, 6
+_COSTS = {sympy.exp: 15, sympy.log: 20, sympy.Piecewise: 2, sympy.tanh: 25}
+
+
+def cost(expr: sympy.Expr) -> int:
+    """What an expression costs to evaluate, in additions. Index arithmetic is free."""
+    if isinstance(expr, Entry) or not expr.args:
+        return 0
+    total = sum(map(cost, expr.args))
+    if expr.is_Pow:
+        total += abs(int(expr.exp)) - 1 if expr.exp.is_Integer else _ROOT
+        return total + (_DIVISION if expr.exp.is_negative and expr.base.has(Entry, sympy.exp) else 0)
+    weight = _COSTS.get(expr.func)
+    if weight is not None:
+        return total + weight
+    return total + (len(expr.args) - 1 if isinstance(expr, sympy.Add | sympy.Mul) else 1)
+
+
+def use_conditions(expr: sympy.Expr) -> sympy.Expr:
+    """select(i == t, f(t), 0) -> select(i == t, f(i), 0), so that f can cancel against terms at i."""
+
+    def branch(value: sympy.Expr, condition: Boolean) -> sympy.Expr:
+        for equation in sympy.And.make_args(condition):
+            if isinstance(equation, sympy.Eq):
+                for side, other in ((equation.lhs, equation.rhs), (equation.rhs, equation.lhs)):
+                    if isinstance(side, IntegerEntry) and isinstance(other, sympy.Symbol):
+                        value = value.xreplace({side: other})
+        return value
+
+    def visit(*args: sympy.Expr) -> sympy.Expr:
+        return sympy.Piecewise(*((branch(v, c), c) for v, c in args))
+
+    return expr.replace(sympy.Piecewise, visit) if expr.has(sympy.Piecewise) else expr
+
+
+def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
+    """The cheapest of the equal forms that rational algebra finds; `expr` itself where none is cheaper."""
+    if not _may_cancel(expr) or cost(expr) > _LARGEST:
+        return expr
+    indicators: dict[sympy.Symbol, Boolean] = {}
+    encoded = _encode(expr, indicators)
+    atoms: dict[sympy.Expr, sympy.Symbol] = {}
+    plain = _hide(encoded, atoms)
+    restore = {symbol: atom for atom, symbol in atoms.items()}
+    together = sympy.cancel(plain)
+    candidates = [together, *_spread(together)]
+    shown = [_decode(join_exponentials(c.xreplace(restore)), indicators) for c in candidates]
+    return min([expr, *shown], key=lambda c: (cost(c), sympy.count_ops(c), str(c)))
+
+
+def _may_cancel(expr: sympy.Expr) -> bool:
+    powers = [q for q in expr.atoms(sympy.Pow) if q.exp.is_negative and q.base.has(Entry)]
+    return bool(powers) or len(expr.atoms(sympy.exp)) > 1 or (expr.is_Mul and any(f.is_Add for f in expr.args))
+
+
+def _encode(expr: sympy.Expr, indicators: dict[sympy.Symbol, Boolean]) -> sympy.Expr:
+    """select(c, f, 0) -> d*f with an indicator symbol d for c."""
+
+    def visit(*args: sympy.Expr) -> sympy.Expr:
+        if len(args) != 2 or args[1] != (0, True):
+            return sympy.Piecewise(*args)
+        value, condition = args[0]
+        known = next((d for d, c in indicators.items() if c == condition), None)
+        if known is None:
+            known = sympy.Symbol(f"d{len(indicators)}", positive=True)
+            indicators[known] = condition
+        return known * value
+
+    return expr.replace(sympy.Piecewise, visit)
+
+
+def _decode(expr: sympy.Expr, indicators: dict[sympy.Symbol, Boolean]) -> sympy.Expr:
+    """d*f -> select(c, f, 0). A product with an indicator is conditional as a whole."""
+    for symbol, condition in indicators.items():
+        expr = _make_conditional(expr, symbol, condition)
+    return expr
+
+
+def _make_conditional(expr: sympy.Expr, symbol: sympy.Symbol, condition: Boolean) -> sympy.Expr:
+    if not expr.has(symbol):
+        return expr
+    if expr == symbol or (expr.is_Pow and expr.base == symbol):
+        return sympy.Piecewise((1, condition), (0, True))
+    if expr.is_Mul:
+        inside = [f for f in expr.args if f == symbol or (f.is_Pow and f.base == symbol)]
+        if inside:
+            rest = sympy.Mul(*(f.xreplace({symbol: sympy.S.One}) for f in expr.args if f not in inside))
+            return sympy.Piecewise((rest, condition), (0, True))
+    return expr.func(*(_make_conditional(f, symbol, condition) for f in expr.args))
+
+
+def _hide(expr: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Expr:
+    """Everything that is not rational becomes a symbol; exp(k*u + v) a product of powers of those for exp(u), exp(v)."""
+    if isinstance(expr, sympy.exp):
+        terms = [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(expr.args[0]))]
+        return sympy.Mul(*(_symbol(sympy.exp(t / c.q), atoms) ** c.p for c, t in terms if c.is_Rational))
+    if isinstance(expr, Entry) or not (expr.is_Add or expr.is_Mul or expr.is_Pow or expr.is_Number or expr.is_Symbol):
+        return _symbol(expr, atoms)
+    if expr.is_Pow and not expr.exp.is_Integer:
+        return _symbol(expr, atoms)
+    return expr.func(*(_hide(f, atoms) for f in expr.args)) if expr.args else expr
+
+
+def _symbol(atom: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Symbol:
+    return atoms.setdefault(atom, sympy.Symbol(f"u{len(atoms)}", positive=isinstance(atom, sympy.exp) or None))
+
+
+def _spread(fraction: sympy.Expr) -> list[sympy.Expr]:
+    """(e - d*s)/(n*s) -> e/(n*s) - d/n -> (e/s - d)/n: term by term, then with the common factor in front."""
+    numerator, denominator = sympy.fraction(fraction)
+    terms = sympy.Add.make_args(sympy.expand(numerator))
+    if len(terms) > 12:
+        return []
+    spread = sympy.Add(*(sympy.cancel(t / denominator) for t in terms))
+    return [spread, sympy.factor_terms(spread), sympy.factor(fraction)]
+
+
+def join_exponentials(expr: sympy.Expr) -> sympy.Expr:
+    """exp(a)*exp(-b) -> exp(a - b) in every product."""
+
+    def join(product: sympy.Expr) -> sympy.Expr:
+        if not product.is_Mul:
+            return product
+        exponents = [f.args[0] for f in product.args if isinstance(f, sympy.exp)]
+        if len(exponents) < 2:
+            return product
+        others = [f for f in product.args if not isinstance(f, sympy.exp)]
+        return sympy.Mul(*others, sympy.exp(sympy.expand(sympy.Add(*exponents))))
+
+    return map_bottom_up(expr, join)
+
+
+def map_bottom_up(expr: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
+    """Apply `rule` to every node, children first; accesses and their indices are left alone."""
+    if isinstance(expr, Entry) or not expr.args:
+        return rule(expr)
+    arguments = [map_bottom_up(a, rule) for a in expr.args]
+    changed = any(new is not old for new, old in zip(arguments, expr.args, strict=True))
+    return rule(expr.func(*arguments) if changed else expr)
+
+
+def map_top_down(expr: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
+    """Apply `rule` to every node, parents first: for rules about products, whose factors would match by themselves."""
+    expr = rule(expr)
+    if isinstance(expr, Entry) or not expr.args:
+        return expr
+    arguments = [map_top_down(a, rule) for a in expr.args]
+    changed = any(new is not old for new, old in zip(arguments, expr.args, strict=True))
+    return expr.func(*arguments) if changed else expr

@@ -1,0 +1,243 @@
+"""sympy -> our own expression nodes: one tree of scalar functions, each node with its origin.
+
+Integer powers become products, quotients one division, and factors made of numbers and sizes alone are gathered in
+front, so that they are computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sympy
+
+from graphnn.declare.affine import quotient
+from graphnn.declare.definition import FLOATS, Extent
+from graphnn.declare.notation import Entry
+from graphnn.declare.scalars import expm1, log1p
+from graphnn.errors import CompileError
+from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
+from graphnn.simplify.formula import Formula
+from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.region import Assignment
+
+_FUNCTIONS: dict[type, str] = {
+    sympy.exp: "exp",
+    sympy.log: "log",
+    sympy.tanh: "tanh",
+    sympy.Abs: "abs",
+    sympy.sign: "sign",
+    log1p: "log1p",
+    expm1: "expm1",
+    Sigmoid: "sigmoid",
+}
+_COMPARISONS: dict[type, tuple[str, bool]] = {  # name, whether the sides change places
+    sympy.Lt: ("lt", False),
+    sympy.Le: ("le", False),
+    sympy.Gt: ("lt", True),
+    sympy.Ge: ("le", True),
+    sympy.Eq: ("eq", False),
+    sympy.Ne: ("ne", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Converts one assignment. `dtypes` gives each array's dtype, `dtype` is that of the assignment."""
+
+    dtypes: Mapping[str, DType]
+    dtype: DType
+    origin: Origin
+
+    def formula(self, assignment: Assignment) -> Formula:
+        body = self.typed(assignment.body)
+        if assignment.reducer is not None:
+            guard = None if assignment.guard == sympy.true else self.condition(assignment.guard)
+            body = Reduce(assignment.reducer, self._ranges(assignment.reduced), guard, body, self.origin)
+        return Formula(assignment.name, self._ranges(assignment.axes), body, self.origin)
+
+    def _ranges(self, extents: tuple[Extent, ...]) -> tuple[Range, ...]:
+        return tuple(Range(e.axis.name, Const(0, "int64"), self.index(e.size)) for e in extents)
+
+    def typed(self, expr: sympy.Basic) -> Expr:
+        if self.dtype == "bool":
+            return self.condition(expr)
+        return self.index(expr) if self.dtype == "int64" else self.value(expr)
+
+    def _op(self, fn: str, *args: Expr, dtype: DType | None = None) -> Expr:
+        return Op(fn, args, dtype or self.dtype, self.origin)
+
+    def _const(self, value: float) -> Expr:
+        return Const(float(value), self.dtype, self.origin)
+
+    def _load(self, entry: Entry) -> Load:
+        index = tuple(map(self.index, entry.index))
+        return Load(entry.operand, index, self.dtypes[entry.operand], Origin(entry.operand))
+
+    # floating point -------------------------------------------------------------------------------------------
+
+    def value(self, expr: sympy.Expr) -> Expr:
+        if isinstance(expr, Entry):
+            load = self._load(expr)
+            return load if load.dtype == self.dtype else self._op("cast", load)
+        if expr.is_Number or expr.is_NumberSymbol:
+            return self._const(_as_float(expr))
+        if expr.is_Symbol or expr.func in (sympy.floor, sympy.Mod):
+            return self._op("cast", self.index(expr))
+        if expr.is_Add:
+            return self._sum(expr)
+        if expr.is_Mul:
+            return self._product(expr)
+        if expr.is_Pow:
+            return self._power(expr.base, expr.exp)
+        if expr.func in (sympy.Max, sympy.Min):
+            fn = "max" if expr.func is sympy.Max else "min"
+            first, *others = map(self.value, sorted(expr.args, key=sympy.default_sort_key))
+            for other in others:
+                first = self._op(fn, first, other)
+            return first
+        if isinstance(expr, sympy.Piecewise):
+            return self._select(expr, self.value, self._const(float("nan")))
+        if isinstance(expr, sympy.logic.boolalg.Boolean):
+            return self._op("cast", self.condition(expr))
+        fn = _FUNCTIONS.get(expr.func)
+        if fn is None:
+            raise CompileError(f"{self.origin.node}: no native form for '{expr.func.__name__}' in {expr}")
+        if not expr.has(Entry, *(s for s in expr.free_symbols)):
+            return self._const(_as_float(expr))
+        return self._op(fn, *map(self.value, expr.args))
+
+    def _sum(self, expr: sympy.Expr) -> Expr:
+        terms = sorted(expr.args, key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), sympy.default_sort_key(t)))
+        total = self.value(terms[0])
+        for term in terms[1:]:
+            if term.could_extract_minus_sign():
+                total = self._op("sub", total, self.value(-term))
+            else:
+                total = self._op("add", total, self.value(term))
+        return total
+
+    def _product(self, expr: sympy.Expr) -> Expr:
+        scale, rest = expr.as_independent(Entry, sympy.exp, sympy.log, sympy.Piecewise, as_Add=False)
+        if any(s.name[0] in "ir" and s.name[1:].isdigit() for s in scale.free_symbols):
+            scale, rest = expr.as_coeff_Mul()
+        below = [f for f in sympy.Mul.make_args(rest) if f.is_Pow and f.exp.is_Integer and f.exp.is_negative]
+        above = sympy.Mul.make_args(rest / sympy.Mul(*below))
+        factors = [self.value(f) for f in sorted(above, key=sympy.default_sort_key) if f != 1]
+        negative = scale == -1
+        if scale not in (1, -1):
+            factors.insert(0, self._scale(scale))
+        product = factors[0] if factors else self._const(1.0)
+        for factor in factors[1:]:
+            product = self._op("mul", product, factor)
+        if below:
+            divisor = self.value(sympy.Mul(*(1 / f for f in below)))
+            product = self._op("div", product, divisor)
+        return self._op("neg", product) if negative else product
+
+    def _scale(self, scale: sympy.Expr) -> Expr:
+        """A factor of numbers and sizes: (c*N)/M as one quotient."""
+        if scale.is_Number:
+            return self._const(_as_float(scale))
+        above, below = sympy.fraction(scale)
+        parts = [self.index(part) if part.is_integer and not part.is_Number else None for part in (above, below)]
+        values = [
+            self.value(part) if known is None else self._op("cast", known)
+            for part, known in zip((above, below), parts, strict=True)
+        ]
+        return values[0] if below == 1 else self._op("div", values[0], values[1])
+
+    def _power(self, base: sympy.Expr, exponent: sympy.Expr) -> Expr:
+        if exponent.is_Integer and abs(int(exponent)) <= 64:
+            count, square, result = abs(int(exponent)), self.value(base), None
+            while count:
+                if count & 1:
+                    result = square if result is None else self._op("mul", result, square)
+                count >>= 1
+                square = self._op("mul", square, square) if count else square
+            assert result is not None
+            return result if exponent > 0 else self._op("div", self._const(1.0), result)
+        if exponent == sympy.Rational(1, 2):
+            return self._op("sqrt", self.value(base))
+        if exponent == sympy.Rational(-1, 2):
+            return self._op("div", self._const(1.0), self._op("sqrt", self.value(base)))
+        return self._op("pow", self.value(base), self.value(exponent))
+
+    def _select(self, expr: sympy.Piecewise, convert: object, otherwise: Expr) -> Expr:
+        assert callable(convert)
+        for value, condition in reversed(expr.args):
+            if condition == sympy.true:
+                otherwise = convert(value)
+            else:
+                taken = convert(value)
+                otherwise = Op("select", (self.condition(condition), taken, otherwise), taken.dtype, self.origin)
+        return otherwise
+
+    # conditions and integers ----------------------------------------------------------------------------------
+
+    def condition(self, expr: sympy.Basic) -> Expr:
+        if expr in (sympy.true, sympy.false):
+            return Const(expr == sympy.true, "bool", self.origin)
+        if isinstance(expr, sympy.And | sympy.Or):
+            fn = "and" if isinstance(expr, sympy.And) else "or"
+            first, *others = map(self.condition, sorted(expr.args, key=sympy.default_sort_key))
+            for other in others:
+                first = Op(fn, (first, other), "bool", self.origin)
+            return first
+        if isinstance(expr, sympy.Not):
+            return Op("not", (self.condition(expr.args[0]),), "bool", self.origin)
+        if isinstance(expr, Entry) and self.dtypes[expr.operand] == "bool":
+            return self._load(expr)
+        if expr.func in _COMPARISONS:
+            return self._comparison(expr)
+        if isinstance(expr, sympy.Piecewise):
+            return self._select(expr, self.condition, Const(False, "bool", self.origin))
+        raise CompileError(f"{self.origin.node}: '{expr}' is not a condition")
+
+    def _comparison(self, expr: sympy.Basic) -> Expr:
+        fn, swapped = _COMPARISONS[expr.func]
+        left, right = expr.args[::-1] if swapped else expr.args
+        if isinstance(left, Entry) and self.dtypes[left.operand] == "bool" and right in (0, 1):
+            load = self._load(left)
+            return load if (fn == "ne") == (right == 0) else Op("not", (load,), "bool", self.origin)
+        if left.is_integer and right.is_integer:
+            return Op(fn, (self.index(left), self.index(right)), "bool", self.origin)
+        floats = sorted({self.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS))
+        inner = Converter(self.dtypes, floats[0] if floats else "float64", self.origin)  # type: ignore[arg-type]
+        return Op(fn, (inner.value(left), inner.value(right)), "bool", self.origin)
+
+    def index(self, expr: sympy.Expr) -> Expr:
+        if isinstance(expr, Entry):
+            load = self._load(expr)
+            return load if load.dtype == "int64" else Op("cast", (load,), "int64", self.origin)
+        if expr.is_Integer:
+            return Const(int(expr), "int64", self.origin)
+        if expr.is_Symbol:
+            name = expr.name
+            return Axis(name, self.origin) if name[0] in "ir" and name[1:].isdigit() else Size(name, self.origin)
+        if expr.is_Add or expr.is_Mul or expr.func in (sympy.Max, sympy.Min):
+            names = {sympy.Add: "add", sympy.Mul: "mul", sympy.Max: "max", sympy.Min: "min"}
+            first, *others = map(self.index, sorted(expr.args, key=sympy.default_sort_key))
+            for other in others:
+                first = Op(names[expr.func], (first, other), "int64", self.origin)
+            return first
+        if isinstance(expr, sympy.Mod):
+            return Op("mod", (self.index(expr.args[0]), self.index(expr.args[1])), "int64", self.origin)
+        divided = quotient(expr)
+        if divided is not None:
+            return Op("floordiv", (self.index(divided[0]), self.index(divided[1])), "int64", self.origin)
+        if expr.is_Pow and expr.exp.is_Integer and expr.exp > 0:
+            return self.index(sympy.Mul(*[expr.base] * int(expr.exp), evaluate=False))
+        if isinstance(expr, sympy.Piecewise):
+            return self._select(expr, self.index, Const(0, "int64", self.origin))
+        if isinstance(expr, sympy.Abs):
+            return Op("abs", (self.index(expr.args[0]),), "int64", self.origin)
+        raise CompileError(f"{self.origin.node}: '{expr}' is not an integer expression")
+
+
+def _as_float(expr: sympy.Expr) -> float:
+    """The nearest double: rationals by exact division, constants such as pi and log(2) from 30 digits."""
+    if expr.is_Rational:
+        return float(Fraction(int(expr.p), int(expr.q)))
+    return float(sympy.N(expr, 30))

@@ -1,0 +1,138 @@
+"""What leaves a reduction: constant factors, one-hot sums, promised sums.
+
+    sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
+    sum(c)                               -> c*R                     R terms
+    sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
+    sum(y[i, r]) over a whole row        -> 1                       where y promises distributions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from graphnn.declare.definition import Extent
+from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.simplify.region import Assignment
+from graphnn.simplify.rules import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of arrays: `bounds` of integer arrays that index an extent, rows that sum to 1."""
+
+    bounds: Mapping[str, sympy.Expr]
+    distributions: frozenset[str]
+
+
+def split_sum(
+    assignment: Assignment, facts: Facts, trace: Trace, materialise: Callable[[Assignment], Entry]
+) -> sympy.Expr | None:
+    """A sum as an expression over simpler sums, each of which `materialise` turns into an access; None if it is one."""
+    if assignment.reducer != "sum":
+        return None
+    terms = sympy.Add.make_args(assignment.body)
+    pieces = [replace(assignment, body=term) for term in terms]
+    parts = [_split_term(piece, facts, trace) for piece in pieces]
+    if len(terms) > 1 and not any(part and part[1] is None for part in parts):
+        return None  # splitting a sum of terms pays only where a term disappears
+    if not any(parts):
+        return None
+    result = sympy.S.Zero
+    for piece, part in zip(pieces, parts, strict=True):
+        factor, rest = part or (sympy.S.One, piece)
+        result += factor if rest is None else factor * materialise(rest)
+    return result
+
+
+def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Expr, Assignment | None] | None:
+    """One term as factor * (sum, or nothing); None where nothing leaves it."""
+    factor, changed = sympy.S.One, False
+    while True:
+        hot = _one_hot(term, facts)
+        if hot is not None:
+            _note(trace, "sum of a one-hot row", term, hot)
+            term, changed = hot, True
+            if not term.reduced:
+                return factor * _conditional(term), None
+            continue
+        outside, inside = _factors(term)
+        if outside != 1:
+            _note(trace, "pull constant factors out", term, replace(term, body=inside))
+            factor, term, changed = factor * outside, replace(term, body=inside), True
+            continue
+        count = _constant_sum(term, facts, trace)
+        if count is not None:
+            return factor * count, None
+        return (factor, term) if changed else None
+
+
+def _note(trace: Trace, rule: str, before: Assignment, after: Assignment) -> None:
+    shown = [sympy.Function(a.reducer or "")(a.body, *(e.axis for e in a.reduced)) if a.reduced else a.body for a in (before, after)]
+    trace.record(before.name, rule, shown[0], shown[1])
+
+
+def _conditional(term: Assignment) -> sympy.Expr:
+    return term.body if term.guard == sympy.true else sympy.Piecewise((term.body, term.guard), (0, True))
+
+
+def _factors(term: Assignment) -> tuple[sympy.Expr, sympy.Expr]:
+    """(factors without a reduced axis, the others)."""
+    reduced = {e.axis for e in term.reduced}
+    outside = [f for f in sympy.Mul.make_args(term.body) if not f.free_symbols & reduced]
+    factor = sympy.Mul(*outside)
+    return (sympy.S.One, term.body) if term.body == factor else (factor, term.body / factor)
+
+
+def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | None:
+    reduced = {e.axis for e in term.reduced}
+    if term.guard != sympy.true:
+        return None
+    if not term.body.free_symbols & reduced:
+        return term.body * sympy.Mul(*(e.size for e in term.reduced))
+    body = term.body
+    if isinstance(body, Entry) and body.operand in facts.distributions and len(term.reduced) == 1:
+        if body.index[-1] == term.reduced[0].axis and not any(i.free_symbols & reduced for i in body.index[:-1]):
+            trace.record(term.name, "promised sum", sympy.Function("sum")(body), sympy.S.One)
+            return sympy.S.One
+    return None
+
+
+def _one_hot(term: Assignment, facts: Facts) -> Assignment | None:
+    """Use an equation `axis == value` that the guard or the body's condition holds to eliminate that axis."""
+    body, guard = term.body, term.guard
+    pieces = [f for f in sympy.Mul.make_args(body) if isinstance(f, sympy.Piecewise) and f.args[1:] == ((0, True),)]
+    conditions = list(sympy.And.make_args(guard)) if guard != sympy.true else []
+    for piece in pieces:
+        value, condition = piece.args[0]
+        body = body / piece * value
+        conditions += sympy.And.make_args(condition)
+    for extent in term.reduced:
+        for equation in conditions:
+            value = _solved(equation, extent.axis)
+            if value is None:
+                continue
+            others = [c for c in conditions if c != equation]
+            reach = [] if _inside(value, extent, facts) else [sympy.Ge(value, 0), sympy.Lt(value, extent.size)]
+            new_guard = sympy.And(*(c.xreplace({extent.axis: value}) for c in others), *reach)
+            left = tuple(e for e in term.reduced if e != extent)
+            return replace(term, body=body.xreplace({extent.axis: value}), guard=new_guard, reduced=left)
+    return None
+
+
+def _solved(equation: Boolean, axis: sympy.Symbol) -> sympy.Expr | None:
+    """axis == value, with the axis nowhere else."""
+    if not isinstance(equation, sympy.Eq) or not equation.has(axis):
+        return None
+    if equation.lhs == axis and not equation.rhs.has(axis):
+        return equation.rhs
+    if equation.rhs == axis and not equation.lhs.has(axis):
+        return equation.lhs
+    return None
+
+
+def _inside(value: sympy.Expr, extent: Extent, facts: Facts) -> bool:
+    return isinstance(value, IntegerEntry) and facts.bounds.get(value.operand) == extent.size

@@ -1,0 +1,166 @@
+"""Which nodes become arrays of the program, and inlining of the others.
+
+    h = x W;  a = sigmoid(h + b);  q = a.reshape(...);  loss = sum(q)     a, q and h + b are inlined or not, h never
+
+A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, or
+when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare re-index (transpose, reshape, slice, broadcast) never is, unless
+it is an output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from graphnn.declare.affine import simplify_index
+from graphnn.declare.definition import FLOATS, Definition, Extent
+from graphnn.declare.network import Tensor
+from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.simplify.algebra import cost
+
+_CHEAP = 12  # additions; up to here a node is computed again where it is read rather than stored
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """name[axes] = reducer over `reduced` of `body`: a definition whose accesses name arrays."""
+
+    name: str
+    axes: tuple[Extent, ...]
+    reducer: str | None
+    reduced: tuple[Extent, ...]
+    guard: Boolean
+    body: sympy.Expr
+    dtype: str
+
+    @property
+    def sizes(self) -> dict[sympy.Symbol, sympy.Expr]:
+        return {e.axis: e.size for e in (*self.axes, *self.reduced)}
+
+    def as_map(self, body: sympy.Expr) -> Assignment:
+        return replace(self, reducer=None, reduced=(), guard=sympy.true, body=body)
+
+
+def read(name: str, index: Sequence[sympy.Expr], dtype: str) -> Entry:
+    """An element of an array of the program."""
+    kind = Entry if dtype in FLOATS else IntegerEntry
+    return kind(sympy.Symbol(name), sympy.S.Zero, *index)
+
+
+def assignment_of(node: Tensor, definition: Definition, operands: Sequence[Tensor], sizes: Mapping[sympy.Symbol, sympy.Expr]) -> Assignment:
+    """A node's definition with its operands' names in place, and with the sizes that the compile binds."""
+    shown: dict[sympy.Expr, sympy.Expr] = dict(sizes)
+    for access in definition.accesses:
+        operand = operands[access.operand]
+        shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
+
+    def bound(extents: Sequence[Extent]) -> tuple[Extent, ...]:
+        return tuple(Extent(e.axis, e.size.xreplace(sizes)) for e in extents)
+
+    return Assignment(
+        node.name,
+        bound(definition.axes),
+        definition.reducer,
+        bound(definition.reduced),
+        definition.guard.xreplace(shown),
+        definition.body.xreplace(shown),
+        definition.dtype,
+    )
+
+
+def entries(expr: sympy.Basic) -> list[Entry]:
+    """All accesses in an expression, in a fixed order."""
+    return sorted(expr.atoms(Entry), key=sympy.default_sort_key)
+
+
+def is_reindex(assignment: Assignment) -> bool:
+    """A bare access or a constant: transpose, reshape, slice, broadcast, fill."""
+    return assignment.reducer is None and (isinstance(assignment.body, Entry) or assignment.body.is_number)
+
+
+def is_monomial(body: sympy.Expr) -> bool:
+    """A product of powers of accesses and exponentials of accesses: exp(z), exp(z)/s."""
+    return all(
+        isinstance(base := factor.as_base_exp()[0], Entry | sympy.exp) or base.is_number or factor.is_number or factor.func is sympy.exp
+        for factor in sympy.Mul.make_args(body)
+    )
+
+
+def contraction_factors(assignment: Assignment) -> list[Entry]:
+    """The accesses of a sum of products over two arrays neither of which has all output axes of the other."""
+    if assignment.reducer != "sum" or not (assignment.body.is_Mul or assignment.body.is_Pow):
+        return []
+    outer = {e.axis for e in assignment.axes}
+    inner = {e.axis for e in assignment.reduced}
+    factors = [f for f in sympy.Mul.make_args(assignment.body) if isinstance(f, Entry)]
+    used = [{a for i in f.index for a in i.free_symbols} for f in factors]
+    for n, first in enumerate(used):
+        for second in used[n + 1 :]:
+            if first & second & inner and (first - second) & outer and (second - first) & outer:
+                return factors
+    return []
+
+
+def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str]:
+    """The names of the maps that become arrays; reductions are arrays unless they simplify to maps.
+
+    Users come first: a node that is inlined hands its readers on to what it reads.
+    """
+    reindex = {a.name: a for a in assignments if is_reindex(a)}
+    contractions = {a.name for a in assignments if contraction_factors(a)}
+    factors = {_source(f.operand, reindex) for a in assignments for f in contraction_factors(a)}
+    roots = set(wanted)
+    readers: dict[str, int] = {}
+    for a in reversed(assignments):
+        many = readers.get(a.name, 0) > 1
+        own = tuple(e.axis for e in a.axes)
+        epilogue = any(e.operand in contractions and e.index == own for e in entries(a.body))
+        costly = cost(a.body) > _CHEAP and not is_monomial(a.body)
+        if a.name not in reindex and (a.name in factors or a.dtype not in FLOATS or (many and (costly or epilogue))):
+            roots.add(a.name)
+        passed = 1 if a.name in roots or a.reducer else readers.get(a.name, 0)
+        for name in {e.operand for e in (*entries(a.body), *entries(a.guard))}:
+            readers[name] = readers.get(name, 0) + passed
+    return roots
+
+
+def _source(name: str, reindex: Mapping[str, Assignment]) -> str:
+    """What a chain of re-indexing nodes reads in the end."""
+    while name in reindex and isinstance(reindex[name].body, Entry):
+        name = reindex[name].body.operand
+    return name
+
+
+def inline(expr: sympy.Basic, bodies: Mapping[str, Assignment]) -> sympy.Basic:
+    """Replace accesses of inlined nodes by their bodies at that index."""
+
+    def visit(entry: Entry) -> sympy.Expr:
+        index = [inline(i, bodies) for i in entry.index]
+        source = bodies.get(entry.operand)
+        if source is None:
+            return entry.with_index(index)
+        return source.body.xreplace({e.axis: i for e, i in zip(source.axes, index, strict=True)})
+
+    names = {e.operand for e in expr.atoms(Entry)}
+    if not names & bodies.keys():
+        return expr
+    return expr.xreplace({e: visit(e) for e in _outermost(expr)})
+
+
+def _outermost(expr: sympy.Basic) -> list[Entry]:
+    if isinstance(expr, Entry):
+        return [expr]
+    return [e for arg in expr.args for e in _outermost(arg)]
+
+
+def tidy_indices(expr: sympy.Basic, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Basic:
+    """Simplify the quotients and remainders that inlining left in indices."""
+    if not expr.has(sympy.floor, sympy.Mod):
+        return expr
+    changes = {e: e.with_index([simplify_index(i, sizes) for i in e.index]) for e in entries(expr)}
+    expr = expr.xreplace({old: new for old, new in changes.items() if old != new})
+    left = [q for q in expr.atoms(sympy.floor, sympy.Mod) if not q.has(Entry)]
+    return expr.xreplace({q: simplify_index(q, sizes) for q in left})

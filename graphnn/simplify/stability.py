@@ -1,0 +1,183 @@
+"""Scalar rewrites that keep a formula finite and accurate. Their results are evaluated and never differentiated.
+
+    exp(x)/(1 + exp(x))**2      -> sigmoid(x)*sigmoid(-x)
+    (exp(x)-exp(-x))/(exp(x)+exp(-x)) -> tanh(x)
+    log(1 + exp(x))             -> max(x, 0) + log1p(exp(-|x|))
+    log(sigmoid(x))             -> -(max(-x, 0) + log1p(exp(-|x|)))
+    log(p*exp(x))               -> x + log(p)
+    log(1 + x), exp(x) - 1      -> log1p(x), expm1(x)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy
+
+from graphnn.declare.scalars import expm1, log1p
+from graphnn.simplify.algebra import map_bottom_up, map_top_down
+from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.rules import Trace
+
+
+def softplus(argument: sympy.Expr) -> sympy.Expr:
+    """log(1 + exp(x)) without overflow and without losing small values."""
+    return sympy.Max(argument, 0) + log1p(sympy.exp(-sympy.Abs(argument)))
+
+
+def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
+    """In a product, c*exp(j*u)/(1 + A*exp(u))**k with 0 <= j <= k is sigmoid(u + log A)**j * sigmoid(-u - log A)**(k-j)."""
+    if not (expr.is_Mul or expr.is_Pow):
+        return expr
+    for factor in sympy.Mul.make_args(expr):
+        base, power = factor.as_base_exp()
+        logistic = _one_plus_exponential(base)
+        if logistic is None or not (power.is_Integer and power.is_negative):
+            continue
+        argument, scale = logistic
+        rest = expr / factor
+        exponent = _exponent_of(rest, argument)
+        if exponent is None or not 0 <= exponent <= -power:
+            continue
+        rest = sympy.powsimp(rest * sympy.exp(-exponent * argument))
+        shift = argument + sympy.log(scale)
+        product = Sigmoid(shift) ** exponent * Sigmoid(-shift) ** (-power - exponent)
+        return rewrite_logistic(rest * scale ** (-exponent) * product)
+    return expr
+
+
+def _one_plus_exponential(base: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """1 + A*exp(u) -> (u, A) with a number A > 0."""
+    if not (base.is_Add and len(base.args) == 2 and base.args[0] == 1):
+        return None
+    coefficient, exponential = base.args[1].as_coeff_Mul()
+    if isinstance(exponential, sympy.exp) and coefficient.is_positive:
+        return exponential.args[0], coefficient
+    return None
+
+
+def _exponent_of(product: sympy.Expr, argument: sympy.Expr) -> int | None:
+    """The whole number j for which exp(j*argument) divides the exponentials of a product; 0 where there is none."""
+    exponents = [f.args[0] for f in sympy.Mul.make_args(product) if isinstance(f, sympy.exp)]
+    if not exponents:
+        return 0
+    ratio = sympy.cancel(sympy.Add(*exponents) / argument)
+    return int(ratio) if ratio.is_Integer else 0
+
+
+def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
+    """(E - 1/E)/(E + 1/E) -> tanh(u), and 4/(E + 1/E)**2 -> 4*sigmoid(2u)*sigmoid(-2u), E = exp(u)."""
+    if not (expr.is_Mul or expr.is_Pow) or len(expr.atoms(sympy.exp)) < 2:
+        return expr
+    for factor in sympy.Mul.make_args(expr):
+        base, power = factor.as_base_exp()
+        argument = _hyperbolic(base, 1)
+        if argument is None or not (power.is_Integer and power.is_negative):
+            continue
+        rest = expr / factor
+        for other in sympy.Mul.make_args(rest):
+            below, count = other.as_base_exp()
+            difference = _hyperbolic(below, -1)
+            if difference is not None and count.is_Integer and 0 < count <= -power and difference in (argument, -argument):
+                sign = 1 if difference == argument else -1
+                left = rest / other * base ** (power + count)
+                return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
+        if power % 2 == 0:
+            square = Sigmoid(2 * argument) * Sigmoid(-2 * argument)
+            return rest * square ** (-power // 2)
+    return expr
+
+
+def _hyperbolic(base: sympy.Expr, sign: int) -> sympy.Expr | None:
+    """exp(u) + sign*exp(-u) -> u."""
+    if not (base.is_Add and len(base.args) == 2):
+        return None
+    for first, second in (base.args, base.args[::-1]):
+        if isinstance(first, sympy.exp) and second == sign * sympy.exp(-first.args[0]):
+            return first.args[0]
+    return None
+
+
+def rewrite_complement(expr: sympy.Expr) -> sympy.Expr:
+    """1 - sigmoid(x) -> sigmoid(-x), also where logistics of both signs were combined."""
+    if expr.is_Add and len(expr.args) == 2 and expr.args[0] == 1:
+        coefficient, head = expr.args[1].as_coeff_Mul()
+        if coefficient == -1 and isinstance(head, Sigmoid):
+            return Sigmoid(-head.args[0])
+    return expr
+
+
+def rewrite_log_product(expr: sympy.Expr) -> sympy.Expr:
+    """log(p*exp(x)) -> x + log(p): exponentials and logistics leave a logarithm."""
+    if not isinstance(expr, sympy.log):
+        return expr
+    outside, inside = sympy.S.Zero, sympy.S.One
+    for factor in sympy.Mul.make_args(sympy.powsimp(expr.args[0])):
+        base, power = factor.as_base_exp()
+        if isinstance(factor, sympy.exp):
+            outside += factor.args[0]
+        elif isinstance(base, Sigmoid) and power.is_Integer:
+            outside += power * sympy.log(base)
+        elif base.is_positive and power.is_Integer and power != 1:
+            outside += power * sympy.log(base)
+        else:
+            inside *= factor
+    base, power = inside.as_base_exp()
+    if power.is_Integer and power % 2 == 1 and power != 1:  # log(1/s) and -log(s) agree, NaN for s < 0 included
+        outside, inside = outside + power * sympy.log(base), sympy.S.One
+    return expr if outside == 0 else outside + (sympy.log(inside) if inside != 1 else 0)
+
+
+def rewrite_softplus(expr: sympy.Expr) -> sympy.Expr:
+    """log(1 + A*exp(x)) -> softplus(x + log A)."""
+    if isinstance(expr, sympy.log):
+        logistic = _one_plus_exponential(expr.args[0])
+        if logistic is not None:
+            return softplus(logistic[0] + sympy.log(logistic[1]))
+    return expr
+
+
+def rewrite_log_logistic(expr: sympy.Expr) -> sympy.Expr:
+    """log(sigmoid(x)) -> -softplus(-x)."""
+    if isinstance(expr, sympy.log) and isinstance(expr.args[0], Sigmoid):
+        return -softplus(-expr.args[0].args[0])
+    return expr
+
+
+def rewrite_log1p(expr: sympy.Expr) -> sympy.Expr:
+    """log(1 + x) -> log1p(x)."""
+    if isinstance(expr, sympy.log) and expr.args[0].is_Add and expr.args[0].args[0] == 1:
+        return log1p(expr.args[0] - 1)
+    return expr
+
+
+def rewrite_expm1(expr: sympy.Expr) -> sympy.Expr:
+    """exp(x) - 1 -> expm1(x), and 1 - exp(x) -> -expm1(x)."""
+    if expr.is_Add and len(expr.args) == 2 and expr.args[0] in (1, -1):
+        number, term = expr.args
+        coefficient, head = term.as_coeff_Mul()
+        if isinstance(head, sympy.exp) and coefficient == -number:
+            return coefficient * expm1(head.args[0])
+    return expr
+
+
+_ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
+    ("hyperbolic tangent", rewrite_tanh),
+    ("logistic", rewrite_logistic),
+    ("complement of the logistic", rewrite_complement),
+    ("log of a product", rewrite_log_product),
+    ("log of the logistic", rewrite_log_logistic),
+    ("softplus", rewrite_softplus),
+    ("log1p", rewrite_log1p),
+    ("expm1", rewrite_expm1),
+)
+
+
+def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:
+    """All scalar rewrites, in order, each wherever it matches."""
+    if not expr.has(sympy.exp, sympy.log, Sigmoid):
+        return expr
+    for rule, rewrite in _ORDER:
+        visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic) else map_bottom_up
+        expr = trace.record(node, rule, expr, visit(expr, rewrite))
+    return expr

@@ -1,0 +1,1 @@
+"""Tests of graphnn; the folders mirror those of the package."""

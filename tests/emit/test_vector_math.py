@@ -1,0 +1,180 @@
+"""The emitted functions against mpmath and float64; their coefficients against a fresh derivation."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import mpmath
+import numpy as np
+import pytest
+
+from graphnn.emit import coefficients, minimax
+from graphnn.emit.target import host
+from graphnn.emit.vector_math import FUNCTIONS, emit_function
+from graphnn.emit.writer import Module, Value, Writer
+from graphnn.errors import CompileError
+from tests.emit.measure_ulp import (
+    Array,
+    compile_loop,
+    exact_error,
+    in_domain,
+    reference64,
+    reference_exact,
+    ulp_errors,
+    write_loop,
+)
+
+BOUND32 = {"exp": 1.0, "log": 1.0, "log1p": 2.0, "expm1": 2.0, "tanh": 2.0, "sigmoid": 2.0}
+BOUND64 = 2.0
+INF, NAN = np.inf, np.nan
+
+# fmt: off
+SPECIAL = {
+    "exp":     [(-INF, 0.0), (INF, INF), (0.0, 1.0), (-0.0, 1.0), (-1e4, 0.0), (1e4, INF), (NAN, NAN)],
+    "log":     [(0.0, -INF), (-0.0, -INF), (-1.0, NAN), (-INF, NAN), (INF, INF), (1.0, 0.0), (NAN, NAN)],
+    "log1p":   [(-1.0, -INF), (-2.0, NAN), (-INF, NAN), (INF, INF), (0.0, 0.0), (-0.0, -0.0), (NAN, NAN)],
+    "expm1":   [(-INF, -1.0), (INF, INF), (-1e4, -1.0), (1e4, INF), (0.0, 0.0), (-0.0, -0.0), (NAN, NAN)],
+    "tanh":    [(-INF, -1.0), (INF, 1.0), (-1e3, -1.0), (1e3, 1.0), (0.0, 0.0), (-0.0, -0.0), (NAN, NAN)],
+    "sigmoid": [(-INF, 0.0), (INF, 1.0), (1e3, 1.0), (-1e3, 0.0), (0.0, 0.5), (-0.0, 0.5), (NAN, NAN)],
+}
+# fmt: on
+
+
+@cache
+def compiled(name: str, dtype: str, lanes: int):
+    return compile_loop(name, dtype, lanes)
+
+
+def all_exponents(dtype: str, per_exponent: int) -> Array:
+    """Random mantissas under every exponent, subnormals included, in both signs."""
+    mantissa, unsigned = np.finfo(dtype).nmant, {"float32": "u4", "float64": "u8"}[dtype]
+    exponents = np.arange(2 ** (np.dtype(dtype).itemsize * 8 - 1 - mantissa) - 1, dtype=unsigned)
+    bits = np.repeat(exponents << mantissa, per_exponent)
+    bits |= np.random.default_rng(1).integers(0, 1 << mantissa, bits.size).astype(unsigned)
+    x = bits.view(dtype)
+    return np.concatenate([x, -x])
+
+
+def near_boundaries(name: str, dtype: str, reach: int) -> Array:
+    """The neighbours of the points where a reduction changes, a result overflows, or turns subnormal."""
+    info, ln2 = np.finfo(dtype), np.log(2.0)
+    top, bottom = int(info.maxexp), int(info.minexp) - int(info.nmant)
+    if name in ("log", "log1p"):
+        centres = np.sqrt(0.5) * 2.0 ** np.arange(-4, 5) - (name == "log1p")
+        centres = np.append(centres, [float(info.tiny), float(info.max), 1.0, -1 + 2.0**-20, 2.0**-info.nmant])
+    else:
+        n = [bottom - 1, bottom, info.minexp, -100, -24, -2, -1, 0, 1, 2, 24, 100, top - 1, top]
+        centres = (np.array(n) + 0.5) * ln2 / (2 if name == "tanh" else 1)
+        centres = np.concatenate([centres, np.array(n) * ln2, [2.0 ** -(info.nmant + 2), 0.55]])
+    unsigned = {"float32": "u4", "float64": "u8"}[dtype]
+    bits = centres.astype(dtype).view(unsigned)[:, None] + np.arange(-reach, reach).astype(unsigned)
+    return bits.ravel().view(dtype)
+
+
+def pad(x: Array, lanes: int = 16) -> Array:
+    return np.resize(x, -(-x.size // lanes) * lanes)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32_error(name: str) -> None:
+    uniform = np.random.default_rng(2).uniform(-110, 110, 400_000).astype("f4")
+    x = pad(
+        np.concatenate([all_exponents("float32", 600), near_boundaries(name, "float32", 500), uniform, uniform / 64])
+    )
+    errors = ulp_errors(compiled(name, "float32", 16)(x), reference64(name, x), "float32")
+    assert errors.max() <= BOUND32[name], f"{errors.max()} ulp at x = {x[errors.argmax()]!r}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float64_error(name: str) -> None:
+    random = np.random.default_rng(3)
+    ranges = [random.uniform(-a, a, 400) for a in (750.0, 40.0, 3.0, 0.5)]
+    x = np.concatenate([all_exponents("float64", 1)[::5], near_boundaries(name, "float64", 8), *ranges])
+    # Beyond +-1100 everything but a logarithm is constant, and mpmath would write out e^(10^300).
+    x = x[in_domain(name, x) & ((np.abs(x) < 1100) | name.startswith("log"))]
+    x = pad(x, 8)
+    y = compiled(name, "float64", 8)(x)
+    errors = [exact_error(name, float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    assert max(errors) <= BOUND64, f"{max(errors)} ulp at x = {x[int(np.argmax(errors))]!r}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_special_values(name: str, dtype: str) -> None:
+    arguments, want = np.array(SPECIAL[name], dtype).T
+    y = compiled(name, dtype, 1)(arguments.copy())
+    np.testing.assert_array_equal(y, want)
+    numbers = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(y[numbers]), np.signbit(want[numbers]))
+
+
+@pytest.mark.parametrize(("dtype", "widths"), [("float32", (4, 16)), ("float64", (2, 8))])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_scalar_and_vector_agree_in_every_bit(name: str, dtype: str, widths: tuple[int, ...]) -> None:
+    special = np.array([x for x, _ in SPECIAL[name]], dtype)
+    x = pad(np.concatenate([all_exponents(dtype, 2), near_boundaries(name, dtype, 4), special]))
+    scalar = compiled(name, dtype, 1)(x)
+    for lanes in widths:
+        np.testing.assert_array_equal(compiled(name, dtype, lanes)(x), scalar)
+
+
+@pytest.mark.parametrize("name", ["tanh", "expm1", "log1p"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_smallest_numbers_are_their_own_results(name: str, dtype: str) -> None:
+    x = np.spacing(np.zeros(1, dtype)) * np.array([1, -1, 2, 3, -7, 1000], dtype)
+    np.testing.assert_array_equal(compiled(name, dtype, 1)(x), x)
+
+
+def test_subnormal_results_of_exp_are_right() -> None:
+    x = np.linspace(-744, -709, 64)
+    errors = [exact_error("exp", float(a), float(b)) for a, b in zip(x, compiled("exp", "float64", 8)(x), strict=True)]
+    assert max(errors) <= 1.0
+    assert float(reference_exact("exp", -744.0)) > 0.0  # the sample does reach below the normal range
+
+
+def test_sigmoid_keeps_relative_accuracy_far_out() -> None:
+    x = np.array([-80.0, -60.0, -40.0, -20.0], "f4")
+    want = np.exp(x.astype("f8"))  # 1 + e^x is 1 to 9 digits
+    np.testing.assert_allclose(compiled("sigmoid", "float32", 4)(x), want, rtol=3e-7)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_code_calls_no_library(name: str) -> None:
+    called = {part.split("(")[0] for part in write_loop(name, "float32", 16).split("@")[1:]}
+    assert called <= {"run", "llvm.fma.v16f32", "llvm.fabs.v16f32", "llvm.copysign.v16f32"}
+
+
+@pytest.mark.parametrize(("name", "type_"), [("cosh", "float"), ("exp", "i64"), ("exp", "<4 x i32>")])
+def test_refuses_what_it_has_no_code_for(name: str, type_: str) -> None:
+    with pytest.raises(CompileError, match=name):
+        emit_function(Writer(Module("refused", host().triple)), name, Value(type_, "%x"))
+
+
+@pytest.mark.parametrize("kernel", ["exp", "log"])
+@pytest.mark.parametrize("element", ["float", "double"])
+def test_stored_coefficients_are_the_derived_ones(kernel: str, element: str) -> None:
+    rounding = {"float": minimax.to_float, "double": minimax.to_double}[element]
+    stored = getattr(coefficients, element.upper())
+    derived = minimax.fit(minimax.kernels()[kernel], minimax.DEGREES[kernel, element], rounding)
+    last_digit = {"float": 2.0**-23, "double": 2.0**-52}[element]
+    assert getattr(stored, kernel) == pytest.approx(derived, rel=last_digit)
+    for constant, value in minimax.constants(rounding).items():
+        assert getattr(stored, constant) == value
+
+
+@pytest.mark.parametrize(("element", "digits"), [("float", 24), ("double", 53)])
+@pytest.mark.parametrize("kernel", ["exp", "log"])
+def test_polynomials_are_close_to_their_functions(kernel: str, element: str, digits: int) -> None:
+    function, lo, hi = {"exp": (mpmath.expm1, -0.3466, 0.3466), "log": (mpmath.log1p, -0.2929, 0.4142)}[kernel]
+    with mpmath.workdps(30):
+        series = list(reversed(getattr(getattr(coefficients, element.upper()), kernel)))
+        points = [mpmath.mpf(r) for r in np.linspace(lo, hi, 500)]
+        error = max(abs((r + r * r * mpmath.polyval(series, r)) / function(r) - 1) for r in points)
+    assert error < 2.0 ** -(digits + 1.5)
+
+
+def test_minimax_of_a_square_by_a_line_is_chebyshevs() -> None:
+    """x^2 on [-1, 1] is approximated best by the constant 1/2: the error is that of T_2."""
+    xs = [minimax.mpf(k) / 50 for k in range(-50, 51)]
+    line = minimax.minimax(xs, [x**2 for x in xs], [minimax.mpf(1)] * len(xs), 1)
+    assert [float(c) for c in line] == pytest.approx([0.5, 0.0])

@@ -1,0 +1,1 @@
+"""The rows of tests/oracles.py, by family."""

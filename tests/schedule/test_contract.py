@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from graphnn.lower.ir import Contract, Fold, For
+from graphnn.schedule.affine import is_affine, stride
+from graphnn.schedule.contract import contract
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.statements import statements
+from graphnn.simplify.expr import Load, axes_of
+from tests.schedule.samples import (
+    array,
+    assert_same_meaning,
+    convolution,
+    convolution_adjoint,
+    convolution_weight_update,
+    layer,
+    load,
+    mlp_step,
+    op,
+    program,
+    run,
+    total,
+)
+
+
+def contracts(p):
+    return contracts_in(p.body)
+
+
+def contracts_in(body):
+    return [s for s in statements(body) if isinstance(s, Contract)]
+
+
+def test_docstring_example():
+    """for i0: for i1: acc = sum(x*W); h = acc  ->  contract m=i0 n=i1 k=r0"""
+    after = contract(layer(), Machine())
+    (found,) = after.body
+    assert isinstance(found, Contract)
+    assert (found.m.axis, found.n.axis, [r.axis for r in found.k]) == ("i0", "i1", ["r0"])
+    assert len(after.buffers) == 4  # nothing is packed
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 16, 17])
+def test_layer_against_numpy(n):
+    after = contract(layer(), Machine())
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((n, 20), (20, 24), (24,)))
+    np.testing.assert_allclose(run(after, {"N": n})["a"], 1 / (1 + np.exp(-(x @ w + b))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [convolution, convolution_weight_update, convolution_adjoint, mlp_step])
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_meaning(make, n):
+    if make is mlp_step and n == 0:
+        n = 17
+    assert_same_meaning(make(), contract(make(), Machine()), {"N": n})
+
+
+@pytest.mark.parametrize("make", [layer, convolution, convolution_weight_update, convolution_adjoint, mlp_step])
+def test_operands_are_what_a_tile_can_read(make):
+    after = contract(make(), Machine())
+    assert contracts(after)
+    for c in contracts(after):
+        assert isinstance(c.a, Load)
+        assert isinstance(c.b, Load)
+        assert is_affine((*c.a.index, *c.b.index))
+        assert stride(c.b.index, c.n.axis, after.buffer(c.b.buffer).layout) == 1
+        assert c.n.axis not in axes_of(c.a)
+        assert c.m.axis not in axes_of(c.b)
+
+
+def test_a_transposed_factor_is_packed_once():
+    """delta @ W.T: W is copied to [k, n] by a nest ahead of the contraction."""
+    body = total(op("mul", load("d", "i", "r"), load("W", "j", "r")), r=30)
+    arrays = [array("d", "input", "N", 30), array("W", "state", 16, 30), array("y", "output", "N", 16)]
+    before = program(arrays, [("y", {"i": "N", "j": 16}, body)])
+    after = contract(before, Machine())
+    pack, found = after.body
+    assert isinstance(pack, For)
+    assert isinstance(found, Contract)
+    assert found.b == load("W.packed", "r0", "i1")
+    assert_same_meaning(before, after, {"N": 5})
+
+
+def test_a_computed_factor_is_packed():
+    product = op("mul", op("exp", load("x", "i", "r")), op("abs", load("W", "r", "j")))
+    arrays = [array("x", "input", "N", 12), array("W", "input", 12, 16), array("y", "output", "N", 16)]
+    before = program(arrays, [("y", {"i": "N", "j": 16}, total(product, r=12))])
+    after = contract(before, Machine())
+    (found,) = contracts(after)
+    assert {found.a.buffer, found.b.buffer} == {"x.packed", "W.packed"}
+    assert_same_meaning(before, after, {"N": 6})
+
+
+def test_packing_moves_out_of_loops_that_its_factor_does_not_hold():
+    after = contract(convolution_weight_update(), Machine())
+    pack, loops, _copy = after.body
+    assert not contracts_in([pack])
+    assert isinstance(loops, For)
+    assert len(contracts_in([loops])) == 1
+
+
+@pytest.mark.parametrize(("n", "k", "m", "expected"), [(4, 4, 4, 0), (4, 4, 8, 1), (2, 2, 2, 0)])
+def test_small_products_stay_loops(n, k, m, expected):
+    assert len(contracts(contract(layer(n, k, m), Machine()))) == expected
+
+
+def test_no_contraction_without_two_free_axes():
+    """A matrix times a vector has no n axis; a row-wise dot product has neither."""
+    body = total(op("mul", load("A", "i", "r"), load("v", "r")), r=50)
+    arrays = [array("A", "input", "N", 50), array("v", "input", 50), array("y", "output", "N")]
+    after = contract(program(arrays, [("y", {"i": "N"}, body)]), Machine())
+    assert not contracts(after)
+    assert any(isinstance(s, Fold) for s in statements(after.body))
