@@ -178,7 +178,9 @@ def evaluate_scalar(expr: sympy.Basic, scope: Mapping[sympy.Symbol, Values], num
     if (connective := _CONNECTIVES.get(type(expr))) is not None:
         return _fold(connective, args)
     if isinstance(expr, sympy.Not):
-        return np.logical_not(args[0])
+        return np.asarray(np.logical_not(args[0]))
+    if isinstance(expr, sympy.ITE):
+        return np.where(*args)
     name = type(expr).__name__
     if name in numbers.functions and len(args) == 1:
         if name in ("Abs", "sign") and args[0].dtype.kind == "i":

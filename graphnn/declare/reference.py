@@ -49,7 +49,7 @@ def evaluate(
         raise GraphError("the tensors to evaluate belong to different networks")
     order = network.ancestors(tensors)
     given = _bind_values(network, order, values)
-    known = infer_sizes([t for t in order if t.name in given], given, sizes or {})
+    known = infer_sizes([network[name] for name in given], given, sizes or {})
     with mpmath.workdps(precision):
         numbers = arithmetic(number)
         results: dict[str, Values] = {}
@@ -118,13 +118,12 @@ def _bind_values(network: Network, order: Sequence[Tensor], values: Mapping[str,
     for name in values:
         if name not in leaves:
             raise GraphError(f"'{name}' is neither an input nor a state variable; there are {', '.join(leaves)}")
-    given = {}
+    given = {name: np.asarray(value) for name, value in values.items()}
     for tensor in order:
-        if tensor.name not in leaves:
-            continue
-        if tensor.kind == "input" and tensor.name not in values:
+        if tensor.kind == "input" and tensor.name not in given:
             raise GraphError(f"no value is given for the input '{tensor.name}'")
-        given[tensor.name] = np.asarray(values[tensor.name] if tensor.name in values else network.state[tensor.name])
+        if tensor.name in leaves and tensor.name not in given:
+            given[tensor.name] = network.state[tensor.name]
     return given
 
 

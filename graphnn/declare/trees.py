@@ -41,13 +41,13 @@ HEADS: dict[str, tuple[Any, int, int | None]] = {
     "lt": (sympy.StrictLessThan, 2, 2),    "le": (sympy.LessThan, 2, 2),      "eq": (sympy.Equality, 2, 2),
     "gt": (sympy.StrictGreaterThan, 2, 2), "ge": (sympy.GreaterThan, 2, 2),   "ne": (sympy.Unequality, 2, 2),
     "and": (sympy.And, 2, None),        "or": (sympy.Or, 2, None),            "not": (sympy.Not, 1, 1),
-    "xor": (sympy.Xor, 2, None),
+    "xor": (sympy.Xor, 2, None),        "ite": (sympy.ITE, 3, 3),
     **{primitive.__name__: (primitive, 1, 1) for primitive in PRIMITIVES},
 }
 CONSTANTS: dict[str, Any] = {"true": sympy.true, "false": sympy.false, "pi": sympy.pi, "e": sympy.E}
 # fmt: on
 _NAMES = {head: name for name, (head, _, _) in HEADS.items()}
-_LOGICAL = ("and", "or", "not", "xor")
+_LOGICAL = ("and", "or", "not", "xor", "ite")
 
 
 def is_condition(expr: Any) -> bool:

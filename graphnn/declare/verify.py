@@ -54,7 +54,8 @@ def verify_definition(definition: Definition, where: str) -> None:
         if access.symbol not in guarded and definition.guard == sympy.true:
             _check_inside(definition, access, sizes, f"{where}: access t{number}")
         known.add(access.symbol)
-    if stray := sorted((definition.body.free_symbols | definition.guard.free_symbols) - known, key=str):
+    used = definition.body.free_symbols | definition.guard.free_symbols
+    if stray := sorted((s for s in used - known if s != axis_symbol(s.name) or is_axis(s)), key=str):
         raise GraphError(f"{where}: the formula holds '{stray[0]}', which is no axis, access or size of it")
 
 
@@ -91,7 +92,7 @@ def _verify_access(
     for index in access.index:
         if not isinstance(index, sympy.Expr) or _terms(index) > TERM_LIMIT:
             raise GraphError(f"{where}: {index!s:.80} is not an index")
-        if stray := sorted(index.free_symbols - known, key=str):
+        if stray := sorted((s for s in index.free_symbols - known if s != axis_symbol(s.name) or is_axis(s)), key=str):
             raise GraphError(f"{where}: the index {index} holds '{stray[0]}', which is no axis, earlier access or size")
         if bad := [s for s in sorted(index.free_symbols, key=str) if earlier.get(s, "int64") != "int64"]:
             raise DTypeError(f"{where}: '{bad[0]}' is used as an index, so its operand must be int64")

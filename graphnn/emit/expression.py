@@ -50,19 +50,19 @@ class Expressions(Environment):
                 return self.locals[name]
             case Axis(name=name) if name not in self.varying:
                 return self.axes[name]
-        key = self.key(e)
-        if key not in self.known:
+        names = names_in(e)
+        key = (e, 1 if self.varying.isdisjoint(names) else self.lanes)  # the same for vector and scalar code: one lane
+        found = self.known.get(key)
+        if found is None:
             with self.at(e.origin):
-                self.known[key] = self.compute(e), names_in(e)
-        return self.known[key][0]
-
-    def key(self, e: Expr) -> tuple[Expr, int]:
-        """Under which a value is known: what does not vary is known to vector and scalar code alike."""
-        return e, self.lanes if self.varies(e) else 1
+                found = self.known[key] = self.compute(e), names
+        return found[0]
 
     def reads(self, e: Expr) -> bool:
         """Whether evaluating `e` here loads something that is not known yet."""
-        return self.key(e) not in self.known and (isinstance(e, Load) or any(map(self.reads, children(e))))
+        if (e, self.lanes if self.varies(e) else 1) in self.known:
+            return False
+        return isinstance(e, Load) or any(map(self.reads, children(e)))
 
     def compute(self, e: Expr) -> Value:
         """Emit the instructions of an expression whose value is not known yet."""

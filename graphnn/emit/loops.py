@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from graphnn.emit.access import bound_by, expressions_in, invariants, written_by
 from graphnn.emit.environment import Mask
@@ -59,7 +59,6 @@ class EmitContext(Expressions):
                     self.bind(statement.name, self.fold(statement))
             case Contract():
                 with self.at(statement.origin), self.scope(written_by((statement,))):
-                    self.check_factors(statement)
                     emit_contract(self, statement)
             case Store(buffer=buffer, index=index, value=value):
                 with self.at(statement.origin):
@@ -137,18 +136,6 @@ class EmitContext(Expressions):
         active = test if self.mask is None else w.binary("and", test, self.mask.value)
         with w.when(self.any_lane(active)), self.scope(changed), self.masked(test, occupied=True):
             self.statements(body)
-
-    def check_factors(self, contract: Contract) -> None:
-        """In debug mode: check every element of a and b that a contraction reads, before its tiles read them."""
-        if self.checks is None:
-            return
-        for factor, free in ((contract.a, contract.m), (contract.b, contract.n)):
-            with ExitStack() as nest:
-                for r in (free, *contract.k):
-                    nest.enter_context(self.loop(r.axis, self.value(r.lo), self.value(r.hi)))
-                for part in walk(factor):
-                    if isinstance(part, Load):
-                        self.check_bounds(part.buffer, part.index)
 
     def fold(self, fold: Fold) -> Value:
         """One chain in row-major order from the reducer's identity; a chain per lane where the terms vary by lane."""

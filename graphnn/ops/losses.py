@@ -31,7 +31,7 @@ P, Y, LABELS = Operand("p"), Operand("y"), Operand("y", integer=True)
 
 @functools.cache
 def _build(
-    loss: str, term: Term, ndim: int, examples: int, labels: bool, reduction: Reduction, distribution: bool
+    loss: str, term: Term, *, ndim: int, examples: int, labels: bool, reduction: Reduction, distribution: bool
 ) -> Op:
     """The loss over tensors whose first `examples` axes number the examples; the others are summed within one."""
     index = numbered_axes(ndim)
@@ -53,6 +53,7 @@ def _apply(
     term: Term,
     p: Tensor,
     y: Tensor,
+    *,
     examples: int,
     reduction: Reduction,
     name: str | None,
@@ -65,7 +66,10 @@ def _apply(
         raise ShapeError(f"{loss}: operand 0 ('{p.name}') has shape {p.shape}, operand 1 ('{y.name}') {y.shape}")
     if reduction == "mean" and 0 in p.shape[:examples]:
         raise ShapeError(f"{loss}: a mean over no examples ('{p.name}' has shape {p.shape})")
-    return _build(loss, term, p.ndim, examples, labels, reduction, distribution)(p, y, name=name)
+    op = _build(
+        loss, term, ndim=p.ndim, examples=examples, labels=labels, reduction=reduction, distribution=distribution
+    )
+    return op(p, y, name=name)
 
 
 def _elementwise_loss(loss: str, summary: str, term: Term, default: Reduction = "mean") -> Callable[..., Tensor]:
@@ -73,7 +77,7 @@ def _elementwise_loss(loss: str, summary: str, term: Term, default: Reduction = 
 
     def apply(p: Tensor, y: Tensor, reduction: Reduction = default, name: str | None = None) -> Tensor:
         check_tensors(loss, p, y)
-        return _apply(loss, term, p, y, p.ndim, reduction, name)
+        return _apply(loss, term, p, y, examples=p.ndim, reduction=reduction, name=name)
 
     apply.__name__ = apply.__qualname__ = loss
     apply.__doc__ = f"{summary}\n\nArguments and errors are those of {__name__}; every element is an example."
@@ -117,7 +121,7 @@ def quadratic(a: Tensor, y: Tensor, reduction: Reduction = "mean", name: str | N
     check_tensors("quadratic", a, y)
     if a.ndim == 0:
         raise ShapeError(f"quadratic: operand 0 ('{a.name}') is a scalar; examples are numbered by the leading axis")
-    return _apply("quadratic", _half_square, a, y, 1, reduction, name)
+    return _apply("quadratic", _half_square, a, y, examples=1, reduction=reduction, name=name)
 
 
 def _minus_log(p: sp.Expr, y: sp.Expr) -> sp.Expr:
@@ -138,7 +142,17 @@ def cross_entropy(
         raise ShapeError(f"cross_entropy: operand 0 ('{p.name}') is a scalar; its last axis numbers the classes")
     labels = y.ndim < p.ndim
     promised = distribution and not labels
-    return _apply("cross_entropy", _minus_log, p, y, p.ndim - 1, reduction, name, labels, promised)
+    return _apply(
+        "cross_entropy",
+        _minus_log,
+        p,
+        y,
+        examples=p.ndim - 1,
+        reduction=reduction,
+        name=name,
+        labels=labels,
+        distribution=promised,
+    )
 
 
 def softmax_cross_entropy(

@@ -33,7 +33,7 @@ def over(reducer: Callable[..., sp.Expr], body: sp.Expr, axes: Symbols) -> sp.Ex
 
 
 @functools.cache
-def _build(op: str, formula: Formula, ndim: int, axes: tuple[int, ...], keepdims: bool, dtype: str | None) -> Op:
+def _build(op: str, formula: Formula, ndim: int, *, axes: tuple[int, ...], keepdims: bool, dtype: str | None) -> Op:
     index = numbered_axes(ndim)
     ones = {a: axis_symbol(f"i{ndim + a}") for a in axes} if keepdims else {}
     out = [ones.get(a, i) for a, i in enumerate(index) if keepdims or a not in axes]
@@ -56,7 +56,7 @@ def _reduction(op: str, formula: Formula, nonempty: bool = False, dtype: str | N
         axes = as_axes(op, axis, x)
         if nonempty:
             _check_nonempty(op, x, axes)
-        return _build(op, formula, x.ndim, axes, bool(keepdims), dtype)(x, name=name)
+        return _build(op, formula, x.ndim, axes=axes, keepdims=bool(keepdims), dtype=dtype)(x, name=name)
 
     reduce.__name__ = reduce.__qualname__ = op
     reduce.__doc__ = f"The {op} of x over `axis`; arguments and errors are those of {__name__}."
@@ -94,7 +94,9 @@ def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False, name: str
             return argmax(flat, axis=0, name=final)
     number = as_axis("argmax", axis, x.ndim, x.shape)
     _check_nonempty("argmax", x, (number,))
-    return _build("argmax", _first_maximum, x.ndim, (number,), bool(keepdims), "int64")(x, name=name)
+    return _build("argmax", _first_maximum, x.ndim, axes=(number,), keepdims=bool(keepdims), dtype="int64")(
+        x, name=name
+    )
 
 
 @functools.cache

@@ -258,7 +258,8 @@ def text(expr: Expr) -> str:
         case Op(fn="cast", args=(arg,), dtype=dtype):
             return f"{dtype}({text(arg)})"
         case Op(fn=fn, args=args):
-            return SCALARS[fn].text.format(text(args[0]), *map(_grouped, args[1:]))
+            right = _grouped if fn in ("mul", "div") else text
+            return SCALARS[fn].text.format(text(args[0]), *map(right, args[1:]))
         case Reduce(reducer=reducer, ranges=ranges, guard=guard, body=body):
             bounds = ", ".join(f"{text(r.lo)} <= {r.axis} < {text(r.hi)}" for r in ranges)
             condition = "" if guard is None else f" if {text(guard)}"

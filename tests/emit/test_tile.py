@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from dataclasses import replace
 
 import numpy as np
@@ -287,6 +288,28 @@ def test_debug_checks_the_operands() -> None:
         assert bool(returned) == code
         assert not code or emitted.checks[returned].buffer == "B"
         assert run_module(emitted, host(), arrays, [5]) == 0
+
+
+def at_the_end_of_memory(shape: tuple[int, ...]) -> np.ndarray:
+    """An array of ones behind which no address may be touched: a fault there ends the test run."""
+    size = 4 * int(np.prod(shape))
+    block = mmap.mmap(-1, (-(-size // mmap.PAGESIZE) + 1) * mmap.PAGESIZE)
+    end = len(block) - mmap.PAGESIZE
+    guard = ctypes.addressof(ctypes.c_char.from_buffer(block, end))
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(guard), mmap.PAGESIZE, 0) == 0
+    array = np.frombuffer(block, np.float32, size // 4, end - size).reshape(shape)
+    array[...] = 1
+    return array
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mprotect"), reason="needs page protection")
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (3, 10, 5), (15, 33, 7), (9, 17, 1)])
+@pytest.mark.parametrize("known", [True, False])
+def test_touches_nothing_behind_its_operands(m: int, n: int, k: int, known: bool) -> None:
+    p = product_program(m, n, k) if known else product_program("m", "n", "k")
+    a, b, c = (at_the_end_of_memory(shape) for shape in ((m, k), (k, n), (m, n)))
+    assert run_module(emit(p, host()), host(), [a, b, c], [m, n, k]) == 0
+    assert np.all(c == k)
 
 
 def changed(p: Program, **fields: object) -> Program:

@@ -81,3 +81,4 @@ def test_a_size_may_be_named_like_an_axis() -> None:
     assert OPS["add"](x, x).shape == ("k", "b0", "j")
     assert OPS["sum"](x, axis=1).shape == ("k", "j")
     assert OPS["reshape"](x, ("k", -1)).shape == ("k", "b0*j")
+    assert (x @ OPS["transpose"](x, (0, 2, 1))).shape == ("k", "b0", "b0")
