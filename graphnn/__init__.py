@@ -1,0 +1,60 @@
+"""graphnn: a symbolic computation-graph compiler for neural nets.
+
+The public names are in the table below and are imported when they are first used, so that `import graphnn` costs
+milliseconds and loading a compiled program needs no sympy. Ops (`gn.sigmoid`, `gn.matmul`, ...) come from the registry.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# fmt: off
+_HOME: dict[str, tuple[str, ...]] = {
+    "graphnn.errors": ("GraphnnError", "GraphError", "ShapeError", "DTypeError", "DeriveError", "CompileError",
+                       "BoundaryError"),
+    "graphnn.declare.network": ("Network", "Tensor"),
+    "graphnn.declare.notation": ("indices", "operands", "guard", "Sum", "Prod", "Max", "Min"),
+    "graphnn.declare.op": ("op", "elementwise"),
+    "graphnn.declare.registry": ("register",),
+    "graphnn.declare.initializer": ("Initializer", "Constant", "Normal", "Glorot", "He"),
+    "graphnn.declare.reference": ("evaluate",),
+    "graphnn.derive.sweep": ("gradients",),
+    "graphnn.pipeline": ("compile", "STAGES"),
+    "graphnn.run.storage": ("load",),
+    "graphnn.nn.layers": ("dense",),
+    "graphnn.nn.optimizers": ("optimizer", "Optimizer", "SGD", "Momentum", "Adam"),
+    "graphnn.nn.trainer": ("Trainer",),
+    "graphnn.nn.history": ("History",),
+    "graphnn.nn.metrics": ("accuracy",),
+    "graphnn.check.compare": ("compare",),
+    "graphnn.explain.formula": ("formula", "latex"),
+    "graphnn.explain.derivation": ("derivation", "Derivation"),
+}
+# fmt: on
+_TABLE = {name: home for home, names in _HOME.items() for name in names}
+_NO_OPS = frozenset(("graphnn.errors", "graphnn.run.storage"))  # these work without sympy
+__all__ = sorted(_TABLE)  # noqa: PLE0605 (built from the table)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    home = _TABLE.get(name)
+    if home not in _NO_OPS:
+        import_module("graphnn.ops")  # fills the registry, in which Tensor operators look
+    if home is not None:
+        value = getattr(import_module(home), name)
+    else:
+        value = import_module("graphnn.declare.registry").OPS.get(name)
+        if value is None:
+            raise AttributeError(f"module 'graphnn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    import_module("graphnn.ops")
+    return sorted({*globals(), *_TABLE, *import_module("graphnn.declare.registry").OPS})

@@ -61,7 +61,7 @@ def check_quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> None:
 
 
 def _inside_floor(expr: sympy.Expr) -> bool:
-    return expr.has(sympy.floor)
+    return bool(expr.has(sympy.floor))
 
 
 def _quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> bool:
@@ -112,7 +112,7 @@ def _atom_extremes(atom: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Ex
         inner = extremes(pair[0], sizes)
         if inner is None:
             return None
-        return tuple(_divide(bound, pair[1]) for bound in inner)  # type: ignore[return-value]
+        return _divide(inner[0], pair[1]), _divide(inner[1], pair[1])
     if atom in sizes:
         return sympy.S.Zero, sizes[atom] - 1
     return None

@@ -46,7 +46,8 @@ class Arithmetic:
         array = np.asarray(values)
         if self.dtype is not object:
             return array.astype(self.dtype)
-        return _array(np.frompyfunc(mpmath.mpf, 1, 1)(array.astype(object)))
+        with np.errstate(invalid="ignore"):  # raised by the conversion of NaN
+            return _array(np.frompyfunc(mpmath.mpf, 1, 1)(array.astype(object)))
 
 
 def _array(values: Any) -> Values:

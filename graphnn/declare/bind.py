@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.affine import check_quasi_affine, extremes, simplify_index
+from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, simplify_index
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
 from graphnn.errors import DTypeError, GraphError, ShapeError
@@ -75,9 +75,7 @@ def bind_definition(
         accesses.append(Access(symbol, slot.position, index))
         shown[entry] = symbol
     body, guard = body.xreplace(shown).xreplace(renaming), guard.xreplace(shown).xreplace(renaming)
-    known = (
-        set(canonical) | {a.symbol for a in accesses} | {s for size in sizes.values() for s in size.free_symbols}
-    )
+    known = set(canonical) | {a.symbol for a in accesses} | {s for size in sizes.values() for s in size.free_symbols}
     for stray in sorted((body.free_symbols | guard.free_symbols) - known, key=str) if checked else ():
         extents = (*sizes.values(), *(dim for slot in slots for dim in slot.type.shape))
         if not (stray.is_integer and any(stray in extent.free_symbols for extent in extents)):
@@ -147,7 +145,7 @@ def _check_inside(
     op: str, slot: Slot, entry: Entry, index: tuple[sympy.Expr, ...], sizes: dict[sympy.Symbol, sympy.Expr]
 ) -> None:
     for dimension, (expression, dim) in enumerate(zip(index, slot.type.shape, strict=True)):
-        if sizes.get(expression) == dim or any(s not in sizes and s.name[0] == "t" for s in expression.free_symbols):
+        if sizes.get(expression) == dim or any(s not in sizes and is_axis(s) for s in expression.free_symbols):
             continue  # a bare axis, or an integer access: its values are checked at the boundary
         bounds = extremes(expression, sizes)
         if bounds is not None and bounds[0].is_nonnegative and (dim - 1 - bounds[1]).is_nonnegative:

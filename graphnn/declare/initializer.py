@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -91,11 +91,12 @@ def initializer_to_json(initializer: Initializer) -> dict[str, Any] | None:
 def initializer_from_json(data: Any) -> Initializer:
     if data is None:
         return Constant(0.0)
-    if not isinstance(data, dict) or data.get("kind") not in INITIALIZERS:
+    if not isinstance(data, dict) or str(data.get("kind")) not in INITIALIZERS:
         raise GraphError(f"unknown initializer {data!r:.80}; known are {', '.join(INITIALIZERS)}")
     arguments = {k: v for k, v in data.items() if k != "kind"}
-    made = INITIALIZERS[data["kind"]]
-    if set(arguments) - set(made.__slots__) or not all(isinstance(v, int | float) for v in arguments.values()):
+    made = INITIALIZERS[str(data["kind"])]
+    known = {f.name for f in fields(made)}
+    if set(arguments) - known or not all(isinstance(v, int | float) for v in arguments.values()):
         raise GraphError(f"initializer '{data['kind']}' has no such arguments: {arguments!r:.80}")
     initializer: Initializer = made(**arguments)
     return initializer

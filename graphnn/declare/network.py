@@ -60,7 +60,8 @@ class Tensor:
     @property
     def definition(self) -> Definition | None:
         """The formula of an op node; None for inputs and state."""
-        return self.network.graph.nodes[self.name].get("definition")
+        definition: Definition | None = self.network.graph.nodes[self.name].get("definition")
+        return definition
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name!r} {self.dtype}[{', '.join(map(str, self.shape))}]>"

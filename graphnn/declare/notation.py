@@ -163,6 +163,10 @@ class Reduction(sympy.Expr):  # type: ignore[misc]
     def axes(self) -> tuple[sympy.Symbol, ...]:
         return tuple(self.args[3:])
 
+    def _sympystr(self, printer: Any) -> str:
+        where = "" if self.guard == sympy.true else f" if {printer.doprint(self.guard)}"
+        return f"{self.reducer}[{', '.join(map(str, self.axes))}{where}]({printer.doprint(self.body)})"
+
 
 def _reduction(reducer: str, body: Any, axes: tuple[Any, ...], where: Any) -> Reduction:
     flat = [axis for item in axes for axis in (item if isinstance(item, tuple | list) else (item,))]

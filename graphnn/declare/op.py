@@ -31,7 +31,7 @@ def as_number(value: Any, what: str) -> sympy.Expr:
     if isinstance(value, sympy.Expr):
         return value
     if isinstance(value, bool | int) or (isinstance(value, Number) and hasattr(value, "__index__")):
-        return sympy.Integer(int(value))  # type: ignore[call-overload]
+        return sympy.Integer(int(value))
     number = float(value)
     if number != number or number in (float("inf"), float("-inf")):
         raise GraphError(f"{what} is {value}; a formula's constants are finite")

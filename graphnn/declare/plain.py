@@ -9,7 +9,8 @@
 
 A node is a leaf (`kind` "input", "parameter" or "state" with `shape`, and `dtype`, `init`, `role`, `trainable` as in
 `Network`) or names a registered op (`op`, and `attributes` for its keywords). An edge's `slot` is the operand's
-number or name; it may be left out on an only edge. An operand used twice needs a MultiDiGraph.
+number or name; it may be left out on an only edge. An operand used twice needs a MultiDiGraph. An op of a sequence
+of operands (concatenate) takes those with numbers, in order.
 """
 
 from __future__ import annotations
@@ -78,11 +79,14 @@ def _add_op(network: Network, graph: Any, name: str, data: dict[str, Any]) -> No
     arguments = {**keywords, **data.get("attributes", {})}
     if twice := sorted(set(keywords) & set(data.get("attributes", {}))):
         raise GraphError(f"{where}: '{twice[0]}' is both an operand and an attribute")
+    signature = inspect.signature(function)
+    first = next(iter(signature.parameters.values()), None)
+    given: list[Any] = [positional] if first is not None and "Sequence" in str(first.annotation) else positional
     try:
-        inspect.signature(function).bind(*positional, **arguments, name=name)
+        signature.bind(*given, **arguments, name=name)
     except TypeError as error:
         raise GraphError(f"{where}: {error}") from error
-    function(*positional, **arguments, name=name)
+    function(*given, **arguments, name=name)
 
 
 def _operands(network: Network, graph: Any, name: str, where: str) -> tuple[list[Tensor], dict[str, Tensor]]:

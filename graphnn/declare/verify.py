@@ -31,9 +31,9 @@ def verify_definition(definition: Definition, where: str) -> None:
     for slot, operand in enumerate(definition.operands):
         check_dtype(operand.dtype, f"{where}: operand {slot}")
         for size in operand.shape:
-            known |= check_extent(size, f"{where}: operand {slot}")
+            check_extent(size, f"{where}: operand {slot}")
     for axis, size in sizes.items():
-        known |= check_extent(size, f"{where}: the extent of {axis}")
+        check_extent(size, f"{where}: the extent of {axis}")
     check_dtype(definition.dtype, where)
     floats = sorted({o.dtype for o in definition.operands if o.dtype in FLOATS})
     if len(floats) > 1:
@@ -54,8 +54,7 @@ def verify_definition(definition: Definition, where: str) -> None:
         if access.symbol not in guarded and definition.guard == sympy.true:
             _check_inside(definition, access, sizes, f"{where}: access t{number}")
         known.add(access.symbol)
-    used = definition.body.free_symbols | definition.guard.free_symbols
-    if stray := sorted((s for s in used - known if s != axis_symbol(s.name) or is_axis(s)), key=str):
+    if stray := _stray((definition.body.free_symbols | definition.guard.free_symbols) - known):
         raise GraphError(f"{where}: the formula holds '{stray[0]}', which is no axis, access or size of it")
 
 
@@ -64,13 +63,16 @@ def check_dtype(dtype: str, where: str) -> None:
         raise DTypeError(f"{where}: dtype {dtype!r:.40} is not one of {', '.join(DTYPES)}")
 
 
-def check_extent(size: sympy.Expr, where: str) -> set[sympy.Symbol]:
-    """The symbolic sizes of an extent; ShapeError unless it is a whole number or a whole expression of sizes."""
+def check_extent(size: sympy.Expr, where: str) -> None:
+    """Raise ShapeError unless `size` is a nonnegative integer or a whole expression of sizes."""
     whole = isinstance(size, sympy.Expr) and size.is_integer and not size.is_negative
     if not whole or any(is_axis(s) for s in size.free_symbols) or _terms(size) > TERM_LIMIT:
         raise ShapeError(f"{where}: {size!s:.80} is not an extent: a nonnegative integer or an expression of sizes")
-    symbols: set[sympy.Symbol] = size.free_symbols
-    return symbols
+
+
+def _stray(symbols: set[sympy.Symbol]) -> list[sympy.Symbol]:
+    """Those that are no sizes. A formula may hold sizes that none of its operands has: 1/N in the mean's adjoint."""
+    return sorted((s for s in symbols if is_axis(s) or s != axis_symbol(s.name)), key=str)
 
 
 def _verify_access(
@@ -92,7 +94,7 @@ def _verify_access(
     for index in access.index:
         if not isinstance(index, sympy.Expr) or _terms(index) > TERM_LIMIT:
             raise GraphError(f"{where}: {index!s:.80} is not an index")
-        if stray := sorted((s for s in index.free_symbols - known if s != axis_symbol(s.name) or is_axis(s)), key=str):
+        if stray := _stray(index.free_symbols - known):
             raise GraphError(f"{where}: the index {index} holds '{stray[0]}', which is no axis, earlier access or size")
         if bad := [s for s in sorted(index.free_symbols, key=str) if earlier.get(s, "int64") != "int64"]:
             raise DTypeError(f"{where}: '{bad[0]}' is used as an index, so its operand must be int64")

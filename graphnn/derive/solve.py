@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.affine import linear_terms, quotient, simplify_index
+from graphnn.declare.affine import extremes, linear_terms, quotient, simplify_index
 
 
 @dataclass(slots=True)
@@ -40,29 +40,61 @@ def solve_indices(
         equation = sympy.expand(expression.xreplace(solution.values))
         if not _solve_one(equation, target, sizes, solution):
             solution.conditions.append(sympy.Eq(equation, target))
+    solution.conditions = [c for c in solution.conditions if not _always(c, sizes)]
     return solution
+
+
+def _always(condition: Boolean, sizes: dict[sympy.Symbol, sympy.Expr]) -> bool:
+    """Whether the axes' ranges decide that an inequality holds."""
+    if not isinstance(condition, sympy.Ge | sympy.Lt):
+        return False
+    bounds = extremes(condition.lhs - condition.rhs, sizes)
+    if bounds is None:
+        return False
+    decided = bounds[0].is_nonnegative if isinstance(condition, sympy.Ge) else bounds[1].is_negative
+    return bool(decided)
 
 
 def _join_radices(
     index: Sequence[sympy.Expr], targets: Sequence[sympy.Symbol], sizes: dict[sympy.Symbol, sympy.Expr]
 ) -> list[tuple[sympy.Expr, sympy.Expr]]:
     """Digits of one number, (f // c1, (f // c2) mod s, f mod c2), become one equation f = c1*p0 + c2*p1 + p2."""
-    digits: dict[sympy.Expr, list[tuple[sympy.Expr, sympy.Symbol]]] = {}
-    plain: list[tuple[sympy.Expr, sympy.Expr]] = []
-    for expression, target in zip(index, targets, strict=True):
-        number, weight = _digit(expression)
+    pending = list(zip(index, targets, strict=True))
+    joined: list[tuple[sympy.Expr, sympy.Expr]] = []
+    for number in dict.fromkeys(_digit(expression)[0] for expression in index):
         if number is None:
-            plain.append((expression, target))
-        else:
-            digits.setdefault(number, []).append((weight, target))
-    for number, places in digits.items():
-        places.sort(key=lambda place: sympy.default_sort_key(sympy.cancel(place[0])))
-        ordered = _radix_order([(w, sizes[t]) for w, t in places])
-        if ordered is None:  # not all digits of the number are there: keep them as conditions
-            plain += [(e, t) for e, t in zip(index, targets, strict=True) if _digit(e)[0] == number]
-        else:
-            plain.append((number, sympy.Add(*(w * t for w, t in places))))
-    return sorted(plain, key=lambda pair: bool(pair[0].atoms(sympy.floor, sympy.Mod)))
+            continue
+        digits = _digits_of(number, pending, sizes)
+        if digits is not None:
+            joined.append((number, sympy.Add(*(weight * target for weight, (_, target) in digits))))
+            pending = [pair for pair in pending if all(pair is not used for _, used in digits)]
+    return sorted(pending + joined, key=lambda pair: bool(pair[0].atoms(sympy.floor, sympy.Mod)))
+
+
+def _digits_of(
+    number: sympy.Expr, pending: Sequence[tuple[sympy.Expr, sympy.Symbol]], sizes: dict[sympy.Symbol, sympy.Expr]
+) -> list[tuple[sympy.Expr, tuple[sympy.Expr, sympy.Symbol]]] | None:
+    """The equations that are all digits of `number`, with their weights from 1 up; None where a digit is missing.
+
+    Simplified indices are compared: the leading digit floor((6*i + j)/12) stands there as floor(i/2).
+    """
+    weight: sympy.Expr = sympy.S.One
+    found: list[tuple[sympy.Expr, tuple[sympy.Expr, sympy.Symbol]]] = []
+    left = list(pending)
+    while left:
+        rest = simplify_index(sympy.floor(number / weight), sizes)
+        top = next((pair for pair in left if pair[0] == rest), None)
+        if top is not None:
+            return [*found, (weight, top)]
+        low = next((p for p in left if p[0] == simplify_index(sympy.Mod(rest, sizes[p[1]]), sizes)), None)
+        if low is None:
+            return None
+        found.append((weight, low))
+        left.remove(low)
+        weight = sympy.expand(weight * sizes[low[1]])
+    bounds = extremes(number, sizes)
+    complete = bounds is not None and (weight - 1 - bounds[1]).is_nonnegative
+    return found if complete else None
 
 
 def _digit(expression: sympy.Expr) -> tuple[sympy.Expr | None, sympy.Expr]:

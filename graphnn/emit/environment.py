@@ -80,7 +80,9 @@ class Environment:
         known, bound, varying = self.known, self.locals, self.varying
         self.known, self.locals = dict(known), dict(bound)
         yield
-        self.known, self.locals, self.varying = known, bound, varying
+        # A store inside made the outer values of its buffer stale too.
+        self.known = {key: entry for key, entry in known.items() if self.known.get(key) is entry}
+        self.locals, self.varying = bound, varying
 
     @contextmanager
     def axis(self, name: str, value: Value) -> Iterator[None]:

@@ -121,7 +121,7 @@ class EmitContext(Expressions):
         floats = [self.target.lanes(dtype) for dtype in ("float64", "float32") if dtype in dtypes]
         lanes = floats[0] if floats else self.target.lanes("int64")
         if isinstance(loop.lo, Const) and isinstance(loop.hi, Const):
-            while lanes > 2 and lanes // 2 >= int(loop.hi.value) - int(loop.lo.value):
+            while lanes > 1 and lanes // 2 >= int(loop.hi.value) - int(loop.lo.value):
                 lanes //= 2
         return lanes
 

@@ -203,18 +203,24 @@ def sigmoid(v: Lanes, x: Value) -> Value:
 
 
 def split_exponent(v: Lanes, x: Value) -> tuple[Value, Value]:
-    """x = 2^k m with m in [sqrt(1/2), sqrt(2))  ->  the bits of 2^k, and those of m - sqrt(1/2) as integers."""
+    """x = 2^k m with m in [sqrt(1/2), sqrt(2))  ->  the bits of 2^k, and how far the bits of m are above sqrt(1/2)'s.
+
+    The shift by 1 - sqrt(1/2), made on bit patterns, moves the cut from powers of two to sqrt(1/2) times them.
+    """
     f = v.format
     moved = v.iop("add", v.to_bits(x), f.bits(1.0) - f.bits(math.sqrt(0.5)))
     low = v.iop("and", moved, (1 << f.mantissa) - 1)
     return v.iop("sub", moved, low), low
 
 
-def to_number(v: Lanes, power: Value, bias: Value | float) -> Value:
-    """The bits of 2^k  ->  k. An integer placed in the mantissa of 2^mantissa is added to it; no conversion."""
+def to_number(v: Lanes, power: Value, origin: Value | float) -> Value:
+    """The bits of 2^k  ->  k + bias + 2^mantissa - origin.
+
+    An integer put into the mantissa of 2^mantissa is added to it: AVX2 has no conversion from 64-bit integers.
+    """
     f = v.format
     exponent = v.iop("lshr", power, f.mantissa)
-    return v.op("fsub", v.from_bits(v.iop("or", exponent, f.bits(2.0**f.mantissa))), bias)
+    return v.op("fsub", v.from_bits(v.iop("or", exponent, f.bits(2.0**f.mantissa))), origin)
 
 
 def scaled_log(v: Lanes, k: Value, f: Value) -> Value:

@@ -31,6 +31,11 @@ def extent_of(r: Range) -> Expr:
     return r.hi if r.lo == ZERO else integer("max", integer("sub", r.hi, r.lo), ZERO)
 
 
+def position_in(r: Range) -> Expr:
+    """How many iterations of a range come before its axis: p0 over [-2, 8) -> p0 + 2."""
+    return affine(Axis(r.axis)).plus(affine(r.lo), -1).expr()
+
+
 def ceildiv(a: Expr, divisor: int) -> Expr:
     """The ceiling of a / divisor, for a positive divisor."""
     return integer("floordiv", integer("add", a, index_constant(divisor - 1)), index_constant(divisor))

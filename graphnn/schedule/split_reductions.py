@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphnn.lower.ir import Buffer, Fold, Program, Stmt, Store
-from graphnn.schedule.affine import ZERO, ceildiv, default_layout, extent_of, integer, is_size, layouts, stride
+from graphnn.schedule.affine import (
+    ZERO,
+    ceildiv,
+    default_layout,
+    extent_of,
+    integer,
+    is_size,
+    layouts,
+    position_in,
+    stride,
+)
 from graphnn.schedule.cost import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel, wrap
@@ -90,7 +100,7 @@ def _split(nest: Nest, memory: dict[str, tuple[int, ...]], names: set[str]) -> L
     source = next((e.buffer for e in walk(fold.value) if isinstance(e, Load)), fold.name)
     dtype = fold.value.dtype
     buffer = Buffer(fresh_name(f"{source}.partial", names), dtype, shape, "temp", default_layout(shape))
-    index = tuple(integer("sub", Axis(r.axis), r.lo) for r in stored)
+    index = tuple(map(position_in, stored))
     guard = None if fold.guard is None else substitute(fold.guard, cut.position)
     if cut.guard is not None:
         guard = cut.guard if guard is None else Op("and", (cut.guard, guard), "bool")

@@ -153,11 +153,16 @@ class _Simplifier:
 
 @dataclass(frozen=True, slots=True)
 class Simplified:
-    """The result: formulas, the trace, and what the boundary must check of integer and distribution inputs."""
+    """The result: formulas, how they came about, and what the boundary must check of integer and distribution inputs.
+
+    `made` holds each array's final assignment, `smooth` maps before stabilisation, `inlined` what was expanded.
+    """
 
     program: FormulaProgram
     trace: Trace
+    made: Mapping[str, Assignment]
     smooth: Mapping[str, Assignment]
+    inlined: Mapping[str, Assignment]
     index_bounds: tuple[tuple[str, int | str], ...]
     distributions: tuple[str, ...]
 
@@ -222,7 +227,15 @@ def simplify(
     free = {s.name for n in order for d in n.shape_exprs for s in d.free_symbols} - set(sizes or {})
     program = FormulaProgram(network.name, tuple(sorted(free)), tuple(arrays), formulas, tuple(news.items()))
     checks = tuple((name, int(b) if b.is_Integer else str(b)) for name, b in bounds.items() if name in leaves)
-    return Simplified(program, simplifier.trace, simplifier.smooth, checks, tuple(sorted(distributions)))
+    return Simplified(
+        program,
+        simplifier.trace,
+        simplifier.made,
+        simplifier.smooth,
+        simplifier.inlined,
+        checks,
+        tuple(sorted(distributions)),
+    )
 
 
 def _role(node: Tensor) -> Literal["input", "state"]:

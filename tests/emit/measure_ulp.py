@@ -21,7 +21,6 @@ from graphnn.emit.vector_math import FUNCTIONS, emit_function
 from graphnn.emit.writer import Module, Value, Writer, constant, vector_type
 
 Array = np.ndarray
-BITS = {np.dtype("f4"): np.dtype("u4"), np.dtype("f8"): np.dtype("u8")}
 ELEMENT = {"float32": "float", "float64": "double"}
 SMALLEST_EXPONENT = {"float32": -149, "float64": -1074}
 CHUNK = 1 << 16

@@ -224,6 +224,17 @@ def test_a_load_before_a_loop_that_stores() -> None:
     assert run(p, {"s": np.array([1.5], "float32")})["s"] == [1.5 * 2**6]
 
 
+def test_a_load_after_a_loop_that_stores() -> None:
+    """v[0] = s[0]; for i < N: s[0] = sqrt(x[0]) + i; v[1] = s[0]: the loop stands in a block with its invariants."""
+    s, x, v = buffer("s", (1,), role="state"), buffer("x", (1,)), buffer("v", (2,), role="output")
+    zero = integer(0)
+    grow = Store("s", (zero,), op("add", op("sqrt", load(x, zero)), Op("cast", (I,), "float32")))
+    copies = tuple(Store("v", (integer(k),), load(s, zero)) for k in range(2))
+    once = serial("j", integer(1), copies[0], serial("i", N, grow), copies[1])
+    got = both_ways(program((once,), s, x, v, sizes=("N",)), {"s": np.ones(1, "f"), "x": np.full(1, 4, "f")}, N=3)
+    assert got["v"].tolist() == [1, 4]
+
+
 def test_accumulate_scatters() -> None:
     """d[token[n], j] += g[n, j] with repeated tokens, in ascending n; and the running maximum of them."""
     d, m = buffer("d", (5, 18), role="state"), buffer("m", (5, 18), role="state")

@@ -13,6 +13,7 @@ from graphnn.emit.module import emit
 from graphnn.emit.target import Target, host
 from graphnn.emit.tile import extent_of, slope
 from graphnn.errors import CompileError
+from graphnn.lower.interpreter import interpret
 from graphnn.lower.ir import Contract, For, Program, Range, Stmt, Store
 from graphnn.run.jit import compile_object, load_object
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Size
@@ -27,7 +28,7 @@ def extent(value: int | str) -> Expr:
     return Size(value) if isinstance(value, str) else integer(value)
 
 
-def product_program(  # noqa: PLR0917 (the extents of a product are m, n, k everywhere)
+def product_program(
     m: int | str,
     n: int | str,
     k: int | str,
@@ -241,6 +242,16 @@ def test_several_reduced_axes_form_one_chain(channels: int | str, kernel: int) -
     y = run(correlation(channels, kernel, width), {"F": f, "X": x}, {"c": depth} if channels == "c" else {})["Y"]
     windows = np.lib.stride_tricks.sliding_window_view(x, width, axis=2)  # c, i, j, x
     assert_same_bits(y, chain_model(f.reshape(9, -1), windows.reshape(-1, width)))
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(2, 3), (23, 5)])
+def test_same_bits_as_the_interpreter(channels: int, kernel: int) -> None:
+    p, rng = correlation(channels, kernel, 5), np.random.default_rng(RNG_SEED)
+    f = rng.standard_normal((9, channels, kernel, kernel)).astype(np.float32)
+    x = rng.standard_normal((channels, kernel, kernel + 4)).astype(np.float32)
+    interpreted = {"F": f, "X": x, "Y": np.zeros((9, 5), np.float32)}
+    interpret(p, interpreted, {})
+    assert np.array_equal(run(p, {"F": f, "X": x})["Y"], interpreted["Y"])
 
 
 def test_axes_that_run_on_are_merged() -> None:

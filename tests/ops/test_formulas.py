@@ -138,9 +138,9 @@ CASES: list[tuple[Build, list[str]]] = [
       "loss.softmax[i0, i1] = exp(z[i0, i1])/loss.softmax.1[i0]",
       "loss.1 = sum[r0 < N](-log(loss.softmax[r0, label[r0]]))",
       "loss = loss.1/N"]),
-    (lambda n: OPS["sigmoid_cross_entropy"](n["v"], n["v"], "none", name="loss"),
-     ["loss.sigmoid[i0] = 1/(1 + exp(-v[i0]))",
-      "loss[i0] = -v[i0]*log(loss.sigmoid[i0]) - (1 - v[i0])*log(1 - loss.sigmoid[i0])"]),
+    (lambda n: OPS["sigmoid_cross_entropy"](n["v"], n["v"], "none", name="bce"),
+     ["bce.sigmoid[i0] = 1/(1 + exp(-v[i0]))",
+      "bce[i0] = -v[i0]*log(bce.sigmoid[i0]) - (1 - v[i0])*log(1 - bce.sigmoid[i0])"]),
     (lambda n: OPS["hinge"](n["z"], n["w"], "none"), ["hinge[i0, i1] = Max(0, -w[i0, i1]*z[i0, i1] + 1)"]),
     (lambda n: OPS["l1"](n["z"], n["w"], "sum"), ["l1 = sum[r0 < N, r1 < 5](Abs(w[r0, r1] - z[r0, r1]))"]),
 ]  # fmt: skip
@@ -196,3 +196,12 @@ def test_attributes_are_the_keywords_of_the_op() -> None:
     assert nodes[OPS["sum"](network["x"], axis=-1).name]["attributes"] == {"axis": [2], "keepdims": False}
     assert nodes[OPS["reshape"](network["x"], ("N", 12)).name]["attributes"] == {"shape": ["N", 12]}
     assert nodes[OPS["clip"](network["x"], 0, 1).name]["attributes"] == {"low": 0, "high": 1}
+
+
+def test_definitions_survive_json() -> None:
+    network = declare()
+    made = [build(network) for build, _ in CASES]
+    back = Network.from_json(network.to_json())
+    for tensor in network.ancestors(made):
+        assert back[tensor.name].definition == tensor.definition
+        assert back.graph.nodes[tensor.name]["attributes"] == network.graph.nodes[tensor.name]["attributes"]

@@ -5,14 +5,21 @@ from graphnn.lower.ir import Contract, Fold, For
 from graphnn.schedule.affine import is_affine, stride
 from graphnn.schedule.contract import contract
 from graphnn.schedule.machine import Machine
+from graphnn.schedule.memory import evaluate
 from graphnn.schedule.statements import statements
-from graphnn.simplify.expr import Load, axes_of
+from graphnn.simplify.expr import Load, Op, axes_of, index_constant
 from tests.schedule.samples import (
+    FILTERS,
+    KERNEL,
+    VALID,
     array,
     assert_same_meaning,
+    at,
+    condition,
     convolution,
     convolution_adjoint,
     convolution_weight_update,
+    integer,
     layer,
     load,
     mlp_step,
@@ -112,3 +119,47 @@ def test_no_contraction_without_two_free_axes():
     after = contract(program(arrays, [("y", {"i": "N"}, body)]), Machine())
     assert not contracts(after)
     assert any(isinstance(s, Fold) for s in statements(after.body))
+
+
+def test_zeros_around_a_factor_instead_of_a_guard():
+    """The adjoint of a convolution reads g[p - u] where that is in range: from a copy with zeros on both sides."""
+    before = convolution_adjoint()
+    after = contract(before, Machine())
+    padded = after.buffer("g.packed")
+    edge = 2 * (KERNEL - 1)
+    assert [evaluate(d, {"N": 3}) for d in padded.shape] == [3, FILTERS, VALID + edge, VALID + edge]
+    (found,) = contracts(after)
+    assert found.b.buffer == "g.packed"
+    assert_same_meaning(before, after, {"N": 2})
+
+
+def padded_convolution(stride):
+    """y[n, o, q] = sum[c, v] (x[n, c, stride*q + v - 1] if in range) * w[o, c, v]"""
+    place = integer("sub", integer("add", integer("mul", stride, "q"), "v"), 1)
+    inside = Op("and", (condition("le", 0, place), condition("lt", place, 8)), "bool")
+    x = op("select", inside, at("x", "n", "c", place), 0.0)
+    body = total(op("mul", x, at("w", "o", "c", "v")), c=4, v=3)
+    extent = 8 // stride
+    arrays = [array("x", "input", "N", 4, 8), array("w", "input", 16, 4, 3), array("y", "output", "N", 16, extent)]
+    return program(arrays, [("y", {"n": "N", "o": 16, "q": extent}, body)])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_padding_of_a_convolution(stride, n):
+    before = padded_convolution(stride)
+    after = contract(before, Machine())
+    assert len(contracts(after)) == 1
+    assert after.buffer("x.packed").shape[-1] == index_constant(10 if stride == 1 else 9)
+    assert_same_meaning(before, after, {"N": n})
+
+
+def test_a_condition_that_is_not_about_range_is_packed():
+    """A causal mask, r <= i, says more than that the load is in range: it must not become padding."""
+    mask = condition("le", "r", "i")
+    body = total(op("mul", at("x", "i", "r"), at("W", "r", "j")), guard=mask, r=16)
+    arrays = [array("x", "input", 16, 16), array("W", "input", 16, 16), array("y", "output", 16, 16)]
+    before = program(arrays, [("y", {"i": 16, "j": 16}, body)], sizes=[])
+    after = contract(before, Machine())
+    assert len(contracts(after)) == 1
+    assert_same_meaning(before, after, {})

@@ -1,0 +1,64 @@
+from graphnn.lower.ir import Buffer, For, Program, Store
+from graphnn.lower.verify import verify
+from graphnn.schedule.affine import coefficient, independent, is_affine, position_in, stride
+from graphnn.schedule.reorder import Effects, commute
+from graphnn.schedule.statements import prune, rename
+from graphnn.simplify.expr import Axis, Load, Range, index_constant
+from tests.schedule.samples import N, integer, load, op
+
+ONE_TO_N = (index_constant(0), N)
+
+
+def loop(axis, *body):
+    return For(axis, *ONE_TO_N, body)
+
+
+def test_prune_docstring_example():
+    """t is never loaded: its store goes, and then its buffer"""
+    dead = Store("t", (Axis("i0"),), op("exp", load("x", "i0")))
+    live = Store("y", (Axis("i0"),), load("x", "i0"))
+    buffers = tuple(Buffer(n, "float32", (N,), r, (0,)) for n, r in (("x", "input"), ("t", "temp"), ("y", "output")))
+    after = prune(Program("p", ("N",), buffers, (loop("i0", dead, live),)))
+    verify(after)
+    assert after.body == (loop("i0", live),)
+    assert [b.name for b in after.buffers] == ["x", "y"]
+
+
+def test_rename_reaches_binders_and_uses():
+    body = (loop("i0", Store("y", (Axis("i0"),), load("x", "i0"))),)
+    assert rename(body, {"i0": "j"}) == (loop("j", Store("y", (Axis("j"),), load("x", "j"))),)
+
+
+def test_indices():
+    twice = integer("sub", integer("mul", 2, "i"), "r")
+    assert (coefficient(twice, "i"), coefficient(twice, "r"), coefficient(twice, "q")) == (2, -1, 0)
+    assert is_affine((twice, integer("mul", "i", N)))
+    assert not is_affine((integer("floordiv", "i", 2),))
+    assert not is_affine((integer("mul", "i", "r"),))
+    assert not is_affine((Load("token", (Axis("i"),), "int64"),))
+    assert stride((Axis("i"), Axis("j")), "j", (0, 1)) == 1
+    assert stride((Axis("i"), Axis("j")), "i", (0, 1)) is None
+    assert stride((Axis("i"), Axis("j")), "i", (1, 0)) == 1
+    assert stride((Axis("i"), twice), "q", (0, 1)) == 0
+    assert position_in(Range("p", index_constant(-2), N)) == integer("add", "p", 2)
+
+
+def test_independent_iterations():
+    def writes(index):
+        return (Store("y", (index,), load("x", "i")),)
+
+    assert independent("i", writes(Axis("i")), ())
+    assert independent("i", writes(integer("mul", 2, "i")), ())
+    assert not independent("i", writes(integer("add", "i", "j")), ("j",))  # y[0 + 1] is also y[1 + 0]
+    assert not independent("i", writes(integer("floordiv", "i", 2)), ())
+    neighbour = Store("y", (Axis("i"),), load("y", integer("sub", "i", 1)))
+    assert not independent("i", (neighbour,), ())
+
+
+def test_commute():
+    a = Effects.of(loop("i", Store("y", (Axis("i"),), load("x", "i"))))
+    b = Effects.of(loop("i", Store("z", (Axis("i"),), load("x", "i"))))
+    c = Effects.of(loop("i", Store("x", (Axis("i"),), load("w", "i"))))
+    assert commute(a, b)
+    assert not commute(a, c)
+    assert not commute(c, a)
