@@ -30,8 +30,8 @@ class Reducer:
 REDUCERS: dict[str, Reducer] = {
     "sum": Reducer("sum", sympy.S.Zero, lambda a, b: a + b),
     "prod": Reducer("prod", sympy.S.One, lambda a, b: a * b),
-    "max": Reducer("max", -sympy.oo, lambda a, b: sympy.Max(a, b)),
-    "min": Reducer("min", sympy.oo, lambda a, b: sympy.Min(a, b)),
+    "max": Reducer("max", -sympy.oo, sympy.Max),
+    "min": Reducer("min", sympy.oo, sympy.Min),
 }
 
 

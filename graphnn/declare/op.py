@@ -9,6 +9,7 @@ An op may be written for any rank with a leading `...`, which stands for broadca
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Number
 from types import EllipsisType
@@ -33,7 +34,7 @@ def as_number(value: Any, what: str) -> sympy.Expr:
     if isinstance(value, bool | int) or (isinstance(value, Number) and hasattr(value, "__index__")):
         return sympy.Integer(int(value))
     number = float(value)
-    if number != number or number in (float("inf"), float("-inf")):
+    if not math.isfinite(number):
         raise GraphError(f"{what} is {value}; a formula's constants are finite")
     return sympy.Rational(repr(number))
 
@@ -147,7 +148,8 @@ class Op:
                 count = len(slot.type.shape) - (len(entry.index) - 1)
                 if count < 0:
                     raise ShapeError(
-                        f"{self.name}: operand '{slot.name}' of shape {slot.type.shape} has too few dimensions for {entry}"
+                        f"{self.name}: operand '{slot.name}' of shape {slot.type.shape} has too few dimensions "
+                        f"for {entry}"
                     )
                 for position, dim in enumerate(reversed(slot.type.shape[:count])):
                     if position == len(dims):
@@ -176,10 +178,10 @@ class Op:
                         f"{self.name}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
                         f"but the operand given has shape {slot.type.shape}"
                     )
-                for dimension, (axis, dim) in enumerate(zip(entry.index, slot.type.shape, strict=True)):
+                for number, (axis, dim) in enumerate(zip(entry.index, slot.type.shape, strict=True)):
                     if not isinstance(axis, sympy.Symbol) or axis in given:
                         continue
-                    where = f"dimension {dimension} of '{slot.name}'"
+                    where = f"dimension {number} of '{slot.name}'"
                     size, place, other = found.setdefault(axis, (dim, where, slot))
                     if size != dim:
                         raise ShapeError(
@@ -243,7 +245,8 @@ def _split(
 def _known(name: str, axis: sympy.Symbol, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
     if axis not in sizes:
         raise GraphError(
-            f"{name}: the output axis '{axis}' is unbound: no operand is indexed by it alone; give extents={{{axis}: ...}}"
+            f"{name}: the output axis '{axis}' is unbound: no operand is indexed by it alone; "
+            f"give extents={{{axis}: ...}}"
         )
     return sizes[axis]
 

@@ -5,7 +5,7 @@
 
 The derivative of a reduction by one of its terms x is read off its combine function c, with the rest of the terms as
 one value: d c(x, rest)/dx. For Sum this is 1; for Prod it is `rest`, the product of the other terms (right also where
-terms are zero); for Max it is a step, 1 for the term that is selected, and the policy says which of equal terms that is.
+terms are zero); for Max it is a step, 1 for the term that is selected; the policy says which of equal terms that is.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class _Formula:
 
 
 def _formula(definition: Definition) -> _Formula:
-    operands = tuple(
-        Operand(f"x{n}", integer=o.dtype in ("int64", "bool")) for n, o in enumerate(definition.operands)
-    )
+    operands = tuple(Operand(f"x{n}", integer=o.dtype in ("int64", "bool")) for n, o in enumerate(definition.operands))
     entries: dict[sympy.Symbol, sympy.Expr] = {}
     for access in definition.accesses:
         entries[access.symbol] = operands[access.operand][tuple(i.xreplace(entries) for i in access.index)]

@@ -1,8 +1,8 @@
 """The derivative of a scalar body by the symbol of one access, with a declared meaning at every kink.
 
-    Max(t0, 0)    -> Piecewise((1, t0 > 0), (0, True))       a tie goes to the constant: relu'(0) = 0
-    Max(t0, t1)   -> by t0: Piecewise((0, t1 > t0), (1, True))    a tie goes to the first operand
-    Abs(t0)       -> sign(t0)                                abs'(0) = 0
+Max(t0, 0)    -> Piecewise((1, t0 > 0), (0, True))       a tie goes to the constant: relu'(0) = 0
+Max(t0, t1)   -> by t0: Piecewise((0, t1 > t0), (1, True))    a tie goes to the first operand
+Abs(t0)       -> sign(t0)                                abs'(0) = 0
 """
 
 from __future__ import annotations

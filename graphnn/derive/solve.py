@@ -1,11 +1,11 @@
 """Index equations: an access X[e(axes)] = X[p] is solved for the axes, so that a scatter becomes a gather.
 
-    e = h + u, stride 1          p = h + u     -> h = p - u        with 0 <= p - u < H
-    e = 2*h + u                  p = 2*h + u   -> u = p - 2*h      with 0 <= p - 2*h < K
-    e = 2*h + 2*u                no unit coefficient: h = (p - 2*u)/2 with (p - 2*u) mod 2 = 0
-    e = M*i + j, 0 <= j < M      mixed radix:  -> i = p // M, j = p mod M
-    e = (f // M, f mod M)        joined first: f = M*p0 + p1, then as above
-    e = t (an integer access)    unsolvable: the condition t = p stays, lowering makes it a scatter
+e = h + u, stride 1          p = h + u     -> h = p - u        with 0 <= p - u < H
+e = 2*h + u                  p = 2*h + u   -> u = p - 2*h      with 0 <= p - 2*h < K
+e = 2*h + 2*u                no unit coefficient: h = (p - 2*u)/2 with (p - 2*u) mod 2 = 0
+e = M*i + j, 0 <= j < M      mixed radix:  -> i = p // M, j = p mod M
+e = (f // M, f mod M)        joined first: f = M*p0 + p1, then as above
+e = t (an integer access)    unsolvable: the condition t = p stays, lowering makes it a scatter
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from graphnn.declare.affine import extremes, linear_terms, quotient, simplify_in
 
 @dataclass(slots=True)
 class Solution:
-    """`values` maps solved axes to expressions of the new axes and `free`; `conditions` must hold for a term to count."""
+    """`values` maps solved axes to expressions of the new axes and `free`; a term counts where `conditions` hold."""
 
     values: dict[sympy.Symbol, sympy.Expr] = field(default_factory=dict)
     conditions: list[Boolean] = field(default_factory=list)
@@ -29,7 +29,10 @@ class Solution:
 
 
 def solve_indices(
-    index: Sequence[sympy.Expr], targets: Sequence[sympy.Symbol], sizes: dict[sympy.Symbol, sympy.Expr], order: Sequence[sympy.Symbol]
+    index: Sequence[sympy.Expr],
+    targets: Sequence[sympy.Symbol],
+    sizes: dict[sympy.Symbol, sympy.Expr],
+    order: Sequence[sympy.Symbol],
 ) -> Solution:
     """Solve index[d] = targets[d] for the axes in `order` (those first in it are solved for by preference).
 
@@ -107,9 +110,10 @@ def _digit(expression: sympy.Expr) -> tuple[sympy.Expr | None, sympy.Expr]:
 
 
 def _radix_order(places: Sequence[tuple[sympy.Expr, sympy.Expr]]) -> list[int] | None:
-    """The places from the highest weight to the lowest, where each weight is the next weight times its size; else None."""
+    """The places from the highest weight to the lowest, each weight being the next times its size; else None."""
     remaining = list(range(len(places)))
-    weight, ordered = sympy.S.One, []
+    weight: sympy.Expr = sympy.S.One
+    ordered: list[int] = []
     while remaining:
         found = next((n for n in remaining if sympy.expand(places[n][0] - weight) == 0), None)
         if found is None:
@@ -120,7 +124,9 @@ def _radix_order(places: Sequence[tuple[sympy.Expr, sympy.Expr]]) -> list[int] |
     return ordered
 
 
-def _solve_one(equation: sympy.Expr, target: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> bool:
+def _solve_one(
+    equation: sympy.Expr, target: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution
+) -> bool:
     if equation.has(sympy.floor, sympy.Mod):
         return False
     terms = linear_terms(equation)

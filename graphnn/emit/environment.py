@@ -74,7 +74,8 @@ class Environment:
     def scope(self, changed: frozenset[str] = frozenset()) -> Iterator[None]:
         """A region that may not run, or runs often: what is computed in it is not known after it.
 
-        `changed` (see `access.written_by`) are the buffers that the region stores into.
+        `changed` (see `access.written_by`) are the buffers that the region stores into: a second round of it
+        must not use what was loaded before the first.
         """
         self.forget(changed)
         known, bound, varying = self.known, self.locals, self.varying

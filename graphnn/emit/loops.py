@@ -23,7 +23,7 @@ class EmitContext(Expressions):
     buffers, sizes     name -> Bound(buffer, base pointer), name -> i64 Value
     axis(name, v)      with: bind an axis to a scalar i64 Value
     loop(axis, lo, hi, carry, changed)
-                       with: Writer.loop, its axis bound; `changed` = names of the buffers that the body stores to
+                       with: Writer.loop, its axis bound; `changed` = `access.written_by(body)`
     lockstep(name, first, lanes, mask)
                        with: vector code; axis `name` is first, first + 1, ... in the lanes. Mask(value, occupied=True)
                        for a ragged end (value: <lanes x i1>); lanes=1 is scalar code

@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphnn.emit.access import names_in, offset_of, product, total, written_by
+from graphnn.emit.access import names_in, offset_of, product, slope, total, written_by
 from graphnn.emit.environment import Mask
 from graphnn.emit.register_tile import ELEMENT, Level, TileOperands, TileShape, call_tile, lane_mask
 from graphnn.emit.tile_shape import Cover, choose_cover
 from graphnn.emit.writer import Value, Writer, constant, vector_type
 from graphnn.errors import CompileError
+from graphnn.lower.affine import affine
 from graphnn.lower.ir import Contract
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, index_constant, substitute, text
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, index_constant, substitute, text
 
 if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
@@ -40,34 +41,18 @@ def emit_contract(context: EmitContext, contract: Contract) -> None:
     _Contraction(context, contract).emit()
 
 
-def slope(expr: Expr, axis: str) -> Expr | None:
-    """How much an int64 expression grows when `axis` grows by one; None where that depends on the axis.
-
-    slope(i0*(N*64) + r0, "i0") -> N*64
-    """
-    match expr:
-        case Axis(name=name):
-            return index_constant(name == axis)
-        case Op(fn="add" | "sub" as fn, args=(a, b)):
-            left, right = slope(a, axis), slope(b, axis)
-            if left is None or right is None:
-                return None
-            return total(left, right if fn == "add" else product(index_constant(-1), right))
-        case Op(fn="neg", args=(a,)):
-            inner = slope(a, axis)
-            return None if inner is None else product(index_constant(-1), inner)
-        case Op(fn="mul", args=(a, b)) if axis not in names_in(a) or axis not in names_in(b):
-            factor, other = (a, b) if axis not in names_in(a) else (b, a)
-            inner = slope(other, axis)
-            return None if inner is None else product(factor, inner)
-    return None if axis in names_in(expr) else index_constant(0)
-
-
 def extent_of(axis: Range) -> Expr:
-    """hi - lo, folded: extent_of(2 <= i0 < N + 2) stays an expression, extent_of(0 <= i0 < 64) -> 64."""
-    if isinstance(axis.lo, Const):
-        return total(axis.hi, index_constant(-int(axis.lo.value)))
-    return Op("sub", (axis.hi, axis.lo), "int64")
+    """How many values an axis takes, never negative.
+
+    64*g <= i0 < 64*g + 64  ->  64;    0 <= i0 < N  ->  N;    2 <= i0 < N  ->  max(N - 2, 0)
+    """
+    extent = affine(axis.hi).plus(affine(axis.lo), -1).expr()
+    match extent:
+        case Const(value=value):
+            return index_constant(max(0, int(value)))
+        case Size():
+            return extent
+    return Op("max", (extent, index_constant(0)), "int64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +105,6 @@ class _Contraction:
         start = substitute(offset, {Axis(r.axis): r.lo for r in (c.m, c.n, *c.k)})
         return self.w.gep(self.element, self.context.buffers[factor.buffer].base, self.context.value(start))
 
-    def _extent(self, axis: Range) -> Value:
-        extent = self.context.value(extent_of(axis))
-        return self.w.intrinsic("smax.i64", "i64", extent, ZERO)
-
     def _levels(self) -> list[tuple[Expr, Expr, Expr]]:
         """(extent, stride of a, stride of b) of each reduced axis, neighbours that run on merged into one.
 
@@ -172,14 +153,14 @@ class _Contraction:
         levels = tuple(Level(*map(self.context.value, level)) for level in self._levels())
         terms = ONE
         for level in levels:
-            terms = w.binary("mul", terms, w.intrinsic("smax.i64", "i64", level.extent, ZERO))
+            terms = w.binary("mul", terms, level.extent)
         a_row = self.context.value(self._slope(self.a, c.a, c.m))
         return TileOperands(self._base(c.a, self.a), a_row, self._base(c.b, self.b), ZERO, terms, levels)
 
     def emit(self) -> None:
         """The loops over tiles."""
         w, c, context = self.w, self.contract, self.context
-        m_extent, n_extent = self._extent(c.m), self._extent(c.n)
+        m_extent, n_extent = context.value(extent_of(c.m)), context.value(extent_of(c.n))
         m_first, n_first = context.value(c.m.lo), context.value(c.n.lo)
         operands = self._operands()
         for factor in (c.a, c.b):
@@ -252,5 +233,5 @@ def pick(w: Writer, left: Value, sizes: Sequence[int]) -> tuple[Value, Value]:
 
 
 def _known(extent: Expr) -> int | None:
-    """An extent that is a constant, never negative; None at run time."""
-    return max(0, int(extent.value)) if isinstance(extent, Const) else None
+    """An extent that is a constant; None at run time."""
+    return int(extent.value) if isinstance(extent, Const) else None

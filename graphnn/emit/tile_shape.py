@@ -1,7 +1,8 @@
 """Which register tiles cover a contraction: chosen by extents, from a budget of vector registers.
 
-    64 rows x 128 columns, 16 lanes, 32 registers  ->  rows 14, 8 of 2 vectors each
-    33 rows x 10 columns                           ->  rows 11 of 1 masked vector
+    784 rows x 128 columns, 16 lanes, 32 registers  ->  heights 14, widths of 2 vectors
+    64 rows x 128 columns                           ->  heights 6 and 4, widths of 4 vectors
+    33 rows x 10 columns                            ->  heights 11, widths of 1 masked vector
 
 A cover is a product of two ladders: at every row the largest height that still fits is taken, at every column
 the first width that fits. Every element gets the same chain of multiply-adds whichever tile computes it.
@@ -17,7 +18,7 @@ IN_FLIGHT = 8
 # Rows past 16 save less than one load in 16, and their addresses no longer fit the integer registers.
 MAX_ROWS = 16
 MAX_VECTORS = 8
-# A further tile shape costs compile time (about 3 ms); it must save this part of the work.
+# A further tile shape costs 5 to 10 ms of compile time; it must save this part of the work.
 SHAPE_COST = 0.01
 # A tile's call and the start of its epilogue, in issue slots spread over the terms of a short contraction (64).
 CALL_COST = 2

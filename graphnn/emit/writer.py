@@ -213,6 +213,6 @@ class Writer:
 
 def mangle(type_: str) -> str:
     """The suffix of an overloaded intrinsic: <16 x float> -> v16f32."""
-    short = {"float": "f32", "double": "f64", "i64": "i64", "i32": "i32", "i8": "i8", "i1": "i1", "ptr": "p0"}[element_type(type_)]
-    lanes = lanes_of(type_)
+    element, lanes = element_type(type_), lanes_of(type_)
+    short = {"float": "f32", "double": "f64", "ptr": "p0"}.get(element, element)
     return short if lanes == 1 else f"v{lanes}{short}"

@@ -1,7 +1,7 @@
 """derivation(): the named steps from a definition to the formula that runs.
 
-    derivation(gn.sigmoid)      sigma' of one op, found through its output
-    derivation(loss, W)         a gradient: the adjoint of each op on the way, then every rewrite that fired
+derivation(gn.sigmoid)      sigma' of one op, found through its output
+derivation(loss, W)         a gradient: the adjoint of each op on the way, then every rewrite that fired
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from graphnn.simplify.stability import stabilise
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """`steps` are (rule, expression) in order; `result` is the textbook form, `emitted` the one that runs, with `reason`."""
+    """`steps` are (rule, expression); `result` is the textbook form, `emitted` the one that runs, for `reason`."""
 
     title: str
     steps: tuple[tuple[str, sympy.Basic], ...]
@@ -68,7 +68,9 @@ def derivation(
     """
     if isinstance(target, Tensor):
         if wrt is None:
-            raise DeriveError(f"derivation of '{target.name}' needs the tensor to differentiate by, as its second argument")
+            raise DeriveError(
+                f"derivation of '{target.name}' needs the tensor to differentiate by, as its second argument"
+            )
         return _of_tensor(target, wrt, accuracy, ties)
     if not isinstance(target, Op) or len(target.operands) != 1:
         raise DeriveError(f"{target!r} is not an op of one operand; give a Tensor and the tensor to differentiate by")
@@ -83,7 +85,10 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
     assert tensor.definition is not None
     body, symbol = tensor.definition.body, tensor.definition.accesses[0].symbol
     slope = differentiate(body, symbol, op.name)
-    steps: list[tuple[str, sympy.Basic]] = [("definition", sympy.Eq(OUTPUT, body, evaluate=False)), ("differentiate", slope)]
+    steps: list[tuple[str, sympy.Basic]] = [
+        ("definition", sympy.Eq(OUTPUT, body, evaluate=False)),
+        ("differentiate", slope),
+    ]
     found = through_output(body, symbol, slope)
     trace = Trace()
     stable = stabilise("tight", sympy.factor(slope) if slope.is_Add else slope, trace)

@@ -8,7 +8,7 @@ from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
 from graphnn.schedule.reorder import Effects, commute
-from graphnn.schedule.statements import accesses, prune, reads, rewrite, writes
+from graphnn.schedule.statements import prune, rewrite
 from graphnn.simplify.expr import Axis, Const, Expr, Load, transform
 
 
@@ -21,44 +21,49 @@ def in_place(program: Program, machine: Machine) -> Program:
     it (the nest is moved down past such reads, where nothing between needs what it writes), and whoever read the
     temp reads the state instead. Otherwise the copy stays.
     """
-    for copy in program.body:
-        program = _merge_copy(program, copy) or program
-    return prune(program)
+    body = [Effects.of(stmt) for stmt in program.body]
+    for stmt in program.body:
+        names = _copied(program, stmt)
+        if names is not None:
+            body = _merge_copy(program, body, stmt, *names) or body
+    return prune(replace(program, body=tuple(e.stmt for e in body)))
 
 
-def _merge_copy(program: Program, copy: Stmt) -> Program | None:
-    names = _copied(program, copy)
-    if names is None:
+def _merge_copy(program: Program, body: list[Effects], copy: Stmt, state: str, temp: str) -> list[Effects] | None:
+    """The body without the copy state <- temp, where that is legal."""
+    rest = [e for e in body if e.stmt != copy]
+    at = next((p for p, e in enumerate(rest) if temp in e.writes), None)
+    if at is None or program.buffer(temp).role != "temp":
         return None
-    state, temp = names
-    body = [s for s in program.body if s != copy]
-    producers = [p for p, s in enumerate(body) if temp in writes((s,))]
-    if len(producers) != 1 or program.buffer(temp).role != "temp":
+    producer = rest.pop(at)
+    if state in producer.writes or any({state, temp} & e.writes for e in rest):
         return None
-    at = producers[0]
-    producer = body.pop(at)
-    stored = {a.index for a in accesses((producer,)) if a.buffer == temp}
-    if len(stored) != 1 or any(a.buffer == state and a.index not in stored for a in accesses((producer,))):
+    if any(temp in e.reads for e in rest[:at]):
         return None
-    if state in writes(body) or state in writes((producer,)) or temp in reads(body[:at]):
+    stored = {a.index for a in producer.accesses if a.buffer == temp}
+    if len(stored) != 1 or any(a.buffer == state and a.index not in stored for a in producer.accesses):
         return None
-    (index,) = stored
-    if not _is_identity(index, len(program.buffer(state).shape)):
+    if not all(_is_identity(index, len(program.buffer(state).shape)) for index in stored):
         return None
-
-    last = max((p + 1 for p, s in enumerate(body) if state in reads((s,))), default=0)
+    last = max((p + 1 for p, e in enumerate(rest) if state in e.reads), default=0)
     destination = max(at, last)
-    if not all(commute(Effects.of(producer), Effects.of(s)) for s in body[at:destination]):
+    if not all(commute(producer, e) for e in rest[at:destination]):
         return None
-    body.insert(destination, producer)
+    rest.insert(destination, producer)
+    return [_to_state(e, state, temp) if temp in e.reads | e.writes else e for e in rest]
 
-    def to_state(expr: Expr) -> Expr:
+
+def _to_state(effects: Effects, state: str, temp: str) -> Effects:
+    """A statement with the state in the place of the temp."""
+
+    def load(expr: Expr) -> Expr:
         return transform(expr, lambda e: replace(e, buffer=state) if isinstance(e, Load) and e.buffer == temp else None)
 
     def store(stmt: Stmt) -> Stmt:
         return replace(stmt, buffer=state) if isinstance(stmt, Store) and stmt.buffer == temp else stmt
 
-    return replace(program, body=rewrite(tuple(body), to_state, store))
+    (stmt,) = rewrite((effects.stmt,), load, store)
+    return Effects.of(stmt)
 
 
 def _copied(program: Program, stmt: Stmt) -> tuple[str, str] | None:

@@ -63,7 +63,7 @@ class MemoryPlan:
 
     def to_json(self) -> list[Json]:
         """[[name, item bytes, [dimension, ...], first, last], ...]"""
-        return [[x.name, x.item_bytes, [_encode(d) for d in x.shape], x.first, x.last] for x in self.lifetimes]
+        return [[x.name, x.item_bytes, [encode_extent(d) for d in x.shape], x.first, x.last] for x in self.lifetimes]
 
     @classmethod
     def from_json(cls, data: list[Json]) -> MemoryPlan:
@@ -72,7 +72,7 @@ class MemoryPlan:
         for entry in data:
             match entry:
                 case [str(name), int(item), list(shape), int(first), int(last)]:
-                    lifetimes.append(Lifetime(name, item, tuple(map(_decode, shape)), first, last))
+                    lifetimes.append(Lifetime(name, item, tuple(map(decode_extent, shape)), first, last))
                 case _:
                     raise CompileError(f"not an entry of a memory plan: {entry!r}")
         return cls(tuple(lifetimes))
@@ -141,18 +141,20 @@ def _best_fit(busy: list[tuple[int, int]], length: int) -> int:
     return free if best is None else best[1]
 
 
-def _encode(expr: Expr) -> Json:
+def encode_extent(expr: Expr) -> Json:
+    """A size expression as nested lists. Raises CompileError for an expression that is none."""
     match expr:
         case Const(value=value):
             return int(value)
         case Size(name=name):
             return name
         case Op(fn=fn, args=args):
-            return [fn, *map(_encode, args)]
+            return [fn, *map(encode_extent, args)]
     raise CompileError(f"{expr} is not a size expression")
 
 
-def _decode(data: object) -> Expr:
+def decode_extent(data: object) -> Expr:
+    """The inverse of `encode_extent`. Raises CompileError for data of another form."""
     match data:
         case bool():
             pass
@@ -161,7 +163,7 @@ def _decode(data: object) -> Expr:
         case str():
             return Size(data)
         case ["neg", a]:
-            return Op("neg", (_decode(a),), "int64")
+            return Op("neg", (decode_extent(a),), "int64")
         case [str(fn), a, b] if fn in ARITHMETIC:
-            return Op(fn, (_decode(a), _decode(b)), "int64")
+            return Op(fn, (decode_extent(a), decode_extent(b)), "int64")
     raise CompileError(f"not a size expression: {data!r}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from graphnn.errors import CompileError
 from graphnn.lower.ir import Program
+from graphnn.lower.verify import verify
 from graphnn.schedule.contract import contract
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
@@ -38,7 +39,7 @@ def schedule(program: Program, machine: Machine | None = None, disable: Collecti
     """Turn naive loop nests into ones that run fast on `machine` (default: 512-bit vectors).
 
     `disable` names passes to leave out; the meaning is the same without any of them, up to the order of sums.
-    Raises CompileError for an unknown name.
+    Raises CompileError for an unknown name, and where the result is not valid IR.
     """
     names = [p.name for p in PASSES]
     for name in disable:
@@ -47,4 +48,5 @@ def schedule(program: Program, machine: Machine | None = None, disable: Collecti
     for step in PASSES:
         if step.name not in disable:
             program = step.run(program, machine or Machine())
+    verify(program)
     return program

@@ -1,15 +1,15 @@
 """Stage `simplify`: the graph's definitions become few, stable formulas over our own expression nodes.
 
-    in   a Network's nodes (definitions, still smooth)
-    out  FormulaProgram: one formula per array that is materialised, and the Trace of rewrites that led to it
+in   a Network's nodes (definitions, still smooth)
+out  FormulaProgram: one formula per array that is materialised, and the Trace of rewrites that led to it
 
-    region.py      which nodes are materialised; inlining the others into them
-    algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
-    reductions.py  constant factors, one-hot sums and promised sums leave a reduction
-    shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)
-    stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1
-    rules.py       the table of all rewrites (name, before, after, domain) and the trace of those that fired
-    convert.py     sympy -> expression nodes with origins
-    passes.py      simplify(): the order of all this
-    expr.py        the expression nodes      formula.py  the program of formulas
+region.py      which nodes are materialised; inlining the others into them
+algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
+reductions.py  constant factors, one-hot sums and promised sums leave a reduction
+shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)
+stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1
+rules.py       the table of all rewrites (name, before, after, domain) and the trace of those that fired
+convert.py     sympy -> expression nodes with origins
+passes.py      simplify(): the order of all this
+expr.py        the expression nodes      formula.py  the program of formulas
 """

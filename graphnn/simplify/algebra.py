@@ -109,7 +109,7 @@ def _make_conditional(expr: sympy.Expr, symbol: sympy.Symbol, condition: Boolean
 
 
 def _hide(expr: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Expr:
-    """Everything that is not rational becomes a symbol; exp(k*u + v) a product of powers of those for exp(u), exp(v)."""
+    """What is not rational becomes a symbol; exp(k*u + v) a product of powers of those for exp(u), exp(v)."""
     if isinstance(expr, sympy.exp):
         terms = [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(expr.args[0]))]
         return sympy.Mul(*(_symbol(sympy.exp(t / c.q), atoms) ** c.p for c, t in terms if c.is_Rational))

@@ -101,15 +101,16 @@ class Converter:
             return self._select(expr, self.value, self._const(float("nan")))
         if isinstance(expr, sympy.logic.boolalg.Boolean):
             return self._op("cast", self.condition(expr))
-        fn = _FUNCTIONS.get(expr.func)
-        if fn is None:
+        if expr.func not in _FUNCTIONS:
             raise CompileError(f"{self.origin.node}: no native form for '{expr.func.__name__}' in {expr}")
         if not expr.has(Entry, *(s for s in expr.free_symbols)):
             return self._const(_as_float(expr))
-        return self._op(fn, *map(self.value, expr.args))
+        return self._op(_FUNCTIONS[expr.func], *map(self.value, expr.args))
 
     def _sum(self, expr: sympy.Expr) -> Expr:
-        terms = sorted(expr.args, key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), sympy.default_sort_key(t)))
+        terms = sorted(
+            expr.args, key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), sympy.default_sort_key(t))
+        )
         total = self.value(terms[0])
         for term in terms[1:]:
             if term.could_extract_minus_sign():
@@ -204,7 +205,7 @@ class Converter:
         if left.is_integer and right.is_integer:
             return Op(fn, (self.index(left), self.index(right)), "bool", self.origin)
         floats = sorted({self.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS))
-        inner = Converter(self.dtypes, floats[0] if floats else "float64", self.origin)  # type: ignore[arg-type]
+        inner = Converter(self.dtypes, floats[0] if floats else "float64", self.origin)
         return Op(fn, (inner.value(left), inner.value(right)), "bool", self.origin)
 
     def index(self, expr: sympy.Expr) -> Expr:

@@ -8,9 +8,9 @@ from typing import Literal
 
 import sympy
 
-from graphnn.declare.definition import FLOATS
+from graphnn.declare.definition import FLOATS, Extent
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import Entry, size_symbol
+from graphnn.declare.notation import Entry, axis_symbol, size_symbol
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.convert import Converter
 from graphnn.simplify.expr import DType, Origin
@@ -85,7 +85,13 @@ class _Simplifier:
         if reduction.name not in self.wanted:
             known = self.known.setdefault(key, reduction.name)
             if known != reduction.name:
-                self.inlined[reduction.name] = replace(reduction, reducer=None, reduced=(), guard=sympy.true, body=read(known, [e.axis for e in reduction.axes], reduction.dtype))
+                self.inlined[reduction.name] = replace(
+                    reduction,
+                    reducer=None,
+                    reduced=(),
+                    guard=sympy.true,
+                    body=read(known, [e.axis for e in reduction.axes], reduction.dtype),
+                )
                 return known
         shift = find_shift(reduction)
         if shift is not None:
@@ -174,23 +180,24 @@ def simplify(
     sizes: Mapping[str, int] | None = None,
     accuracy: Accuracy = "fast",
     dtype: DType | None = None,
-    distributions: Sequence[str] = (),
 ) -> Simplified:
     """Formulas for `outputs` and for the new values of the state variables in `updates`.
 
-    `sizes` binds symbolic sizes to numbers; `dtype` replaces every float dtype; `distributions` names arrays whose rows
-    are known to sum to 1.
+    `sizes` binds symbolic sizes to numbers; `dtype` replaces every float dtype.
     """
     updates = dict(updates or {})
     bound = {size_symbol(name): sympy.Integer(value) for name, value in (sizes or {}).items()}
     order = network.ancestors([*outputs, *updates.values()])
     assignments = [
-        assignment_of(node, node.definition, network.operands(node), bound) for node in order if node.definition is not None
+        assignment_of(node, node.definition, network.operands(node), bound)
+        for node in order
+        if node.definition is not None
     ]
     wanted = {t.name for t in (*outputs, *updates.values())}
     copies = [n for n in order if n.name in wanted and n.definition is None]
     bounds = _index_bounds(network, order, bound)
-    simplifier = _Simplifier(Facts(bounds, frozenset(distributions)), accuracy, wanted)
+    distributions = _distributions(network, order, bound)
+    simplifier = _Simplifier(Facts(bounds, distributions), accuracy, wanted)
     roots = choose_roots(assignments, wanted)
     for assignment in assignments:
         simplifier.add(assignment, assignment.name in roots)
@@ -251,15 +258,14 @@ def _origin(assignment: Assignment, network: Network, trace: Trace) -> Origin:
 
 
 def _copy(node: Tensor, bound: Mapping[sympy.Symbol, sympy.Expr]) -> Assignment:
-    from graphnn.declare.definition import Extent
-    from graphnn.declare.notation import axis_symbol
-
     axes = tuple(Extent(axis_symbol(f"i{n}"), d.xreplace(bound)) for n, d in enumerate(node.shape_exprs))
     body = read(node.name, [e.axis for e in axes], node.dtype)
     return Assignment(f"{node.name}.out", axes, None, (), sympy.true, body, node.dtype)
 
 
-def _index_bounds(network: Network, order: Sequence[Tensor], bound: Mapping[sympy.Symbol, sympy.Expr]) -> dict[str, sympy.Expr]:
+def _index_bounds(
+    network: Network, order: Sequence[Tensor], bound: Mapping[sympy.Symbol, sympy.Expr]
+) -> dict[str, sympy.Expr]:
     """The extents that integer arrays index, where one extent is known for each."""
     bounds: dict[str, sympy.Expr] = {}
     for node in order:
@@ -275,6 +281,23 @@ def _index_bounds(network: Network, order: Sequence[Tensor], bound: Mapping[symp
                     if before.is_Integer and extent.is_Integer:
                         bounds[name] = min(before, extent)
     return bounds
+
+
+def _distributions(
+    network: Network, order: Sequence[Tensor], bound: Mapping[sympy.Symbol, sympy.Expr]
+) -> dict[str, sympy.Expr]:
+    """The inputs that a loss was promised to be distributions, with the length of their rows.
+
+    The promise is about the second operand of the definition that reads both; what is computed is not checked at the
+    boundary, so only inputs count.
+    """
+    promised: dict[str, sympy.Expr] = {}
+    for node in order:
+        if network.graph.nodes[node.name]["attributes"].get("distribution") is True:
+            for operand in network.operands(node)[1:]:
+                if operand.kind == "input" and operand.ndim:
+                    promised[operand.name] = operand.shape_exprs[-1].xreplace(bound)
+    return promised
 
 
 def _needed(made: Mapping[str, Assignment], results: Sequence[str]) -> list[Assignment]:

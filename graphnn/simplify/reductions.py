@@ -1,9 +1,9 @@
 """What leaves a reduction: constant factors, one-hot sums, promised sums.
 
-    sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
-    sum(c)                               -> c*R                     R terms
-    sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
-    sum(y[i, r]) over a whole row        -> 1                       where y promises distributions
+sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
+sum(c)                               -> c*R                     R terms
+sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
+sum(y[i, r]) over a whole row        -> 1                       where y promises distributions
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from graphnn.simplify.rules import Trace
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of arrays: `bounds` of integer arrays that index an extent, rows that sum to 1."""
+    """What is known of arrays.
+
+    `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length, sum to 1.
+    """
 
     bounds: Mapping[str, sympy.Expr]
-    distributions: frozenset[str]
+    distributions: Mapping[str, sympy.Expr]
 
 
 def split_sum(
@@ -71,7 +74,10 @@ def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Exp
 
 
 def _note(trace: Trace, rule: str, before: Assignment, after: Assignment) -> None:
-    shown = [sympy.Function(a.reducer or "")(a.body, *(e.axis for e in a.reduced)) if a.reduced else a.body for a in (before, after)]
+    shown = [
+        sympy.Function(a.reducer or "")(a.body, *(e.axis for e in a.reduced)) if a.reduced else a.body
+        for a in (before, after)
+    ]
     trace.record(before.name, rule, shown[0], shown[1])
 
 
@@ -94,11 +100,14 @@ def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | 
     if not term.body.free_symbols & reduced:
         return term.body * sympy.Mul(*(e.size for e in term.reduced))
     body = term.body
-    if isinstance(body, Entry) and body.operand in facts.distributions and len(term.reduced) == 1:
-        if body.index[-1] == term.reduced[0].axis and not any(i.free_symbols & reduced for i in body.index[:-1]):
-            trace.record(term.name, "promised sum", sympy.Function("sum")(body), sympy.S.One)
-            return sympy.S.One
-    return None
+    if not isinstance(body, Entry) or [(body.operand, (e.axis, e.size)) for e in term.reduced] != [
+        (body.operand, (body.index[-1], facts.distributions.get(body.operand)))
+    ]:
+        return None
+    if any(i.free_symbols & reduced for i in body.index[:-1]):
+        return None
+    trace.record(term.name, "promised sum", sympy.Function("sum")(body), sympy.S.One)
+    return sympy.S.One
 
 
 def _one_hot(term: Assignment, facts: Facts) -> Assignment | None:

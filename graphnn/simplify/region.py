@@ -3,8 +3,8 @@
     h = x W;  a = sigmoid(h + b);  q = a.reshape(...);  loss = sum(q)     a, q and h + b are inlined or not, h never
 
 A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, or
-when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare re-index (transpose, reshape, slice, broadcast) never is, unless
-it is an output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it cancels.
+when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare
+re-index (transpose, reshape, slice, broadcast) never is, unless it is an output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it cancels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def read(name: str, index: Sequence[sympy.Expr], dtype: str) -> Entry:
     return kind(sympy.Symbol(name), sympy.S.Zero, *index)
 
 
-def assignment_of(node: Tensor, definition: Definition, operands: Sequence[Tensor], sizes: Mapping[sympy.Symbol, sympy.Expr]) -> Assignment:
+def assignment_of(
+    node: Tensor, definition: Definition, operands: Sequence[Tensor], sizes: Mapping[sympy.Symbol, sympy.Expr]
+) -> Assignment:
     """A node's definition with its operands' names in place, and with the sizes that the compile binds."""
     shown: dict[sympy.Expr, sympy.Expr] = dict(sizes)
     for access in definition.accesses:
@@ -84,7 +86,10 @@ def is_reindex(assignment: Assignment) -> bool:
 def is_monomial(body: sympy.Expr) -> bool:
     """A product of powers of accesses and exponentials of accesses: exp(z), exp(z)/s."""
     return all(
-        isinstance(base := factor.as_base_exp()[0], Entry | sympy.exp) or base.is_number or factor.is_number or factor.func is sympy.exp
+        isinstance(base := factor.as_base_exp()[0], Entry | sympy.exp)
+        or base.is_number
+        or factor.is_number
+        or factor.func is sympy.exp
         for factor in sympy.Mul.make_args(body)
     )
 

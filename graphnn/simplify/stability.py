@@ -1,11 +1,11 @@
 """Scalar rewrites that keep a formula finite and accurate. Their results are evaluated and never differentiated.
 
-    exp(x)/(1 + exp(x))**2      -> sigmoid(x)*sigmoid(-x)
-    (exp(x)-exp(-x))/(exp(x)+exp(-x)) -> tanh(x)
-    log(1 + exp(x))             -> max(x, 0) + log1p(exp(-|x|))
-    log(sigmoid(x))             -> -(max(-x, 0) + log1p(exp(-|x|)))
-    log(p*exp(x))               -> x + log(p)
-    log(1 + x), exp(x) - 1      -> log1p(x), expm1(x)
+exp(x)/(1 + exp(x))**2      -> sigmoid(x)*sigmoid(-x)
+(exp(x)-exp(-x))/(exp(x)+exp(-x)) -> tanh(x)
+log(1 + exp(x))             -> max(x, 0) + log1p(exp(-|x|))
+log(sigmoid(x))             -> -(max(-x, 0) + log1p(exp(-|x|)))
+log(p*exp(x))               -> x + log(p)
+log(1 + x), exp(x) - 1      -> log1p(x), expm1(x)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def softplus(argument: sympy.Expr) -> sympy.Expr:
 
 
 def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
-    """In a product, c*exp(j*u)/(1 + A*exp(u))**k with 0 <= j <= k is sigmoid(u + log A)**j * sigmoid(-u - log A)**(k-j)."""
+    """exp(j*u)/(1 + A*exp(u))**k, 0 <= j <= k -> sigmoid(v)**j * sigmoid(-v)**(k-j) / A**j with v = u + log A."""
     if not (expr.is_Mul or expr.is_Pow):
         return expr
     for factor in sympy.Mul.make_args(expr):
@@ -78,7 +78,12 @@ def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
         for other in sympy.Mul.make_args(rest):
             below, count = other.as_base_exp()
             difference = _hyperbolic(below, -1)
-            if difference is not None and count.is_Integer and 0 < count <= -power and difference in (argument, -argument):
+            if (
+                difference is not None
+                and count.is_Integer
+                and 0 < count <= -power
+                and difference in (argument, -argument)
+            ):
                 sign = 1 if difference == argument else -1
                 left = rest / other * base ** (power + count)
                 return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
@@ -116,9 +121,7 @@ def rewrite_log_product(expr: sympy.Expr) -> sympy.Expr:
         base, power = factor.as_base_exp()
         if isinstance(factor, sympy.exp):
             outside += factor.args[0]
-        elif isinstance(base, Sigmoid) and power.is_Integer:
-            outside += power * sympy.log(base)
-        elif base.is_positive and power.is_Integer and power != 1:
+        elif power.is_Integer and (isinstance(base, Sigmoid) or (base.is_positive and power != 1)):
             outside += power * sympy.log(base)
         else:
             inside *= factor

@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graphnn.emit.access import slope
 from graphnn.emit.module import emit
 from graphnn.emit.target import Target, host
-from graphnn.emit.tile import extent_of, slope
+from graphnn.emit.tile import extent_of
 from graphnn.errors import CompileError
 from graphnn.lower.interpreter import interpret
 from graphnn.lower.ir import Contract, For, Program, Range, Stmt, Store
@@ -357,5 +358,23 @@ def test_slope() -> None:
 
 
 def test_extent() -> None:
-    assert extent_of(Range("i0", integer(0), integer(64))) == integer(64)
-    assert extent_of(Range("i0", integer(2), Size("N"))) == op("add", Size("N"), integer(-2))
+    size, block = Size("N"), op("mul", integer(64), Axis("g"))
+    assert extent_of(Range("i0", block, op("add", block, integer(64)))) == integer(64)
+    assert extent_of(Range("i0", integer(0), size)) == size
+    assert extent_of(Range("i0", integer(2), size)) == op("max", op("sub", size, integer(2)), integer(0))
+    assert extent_of(Range("i0", integer(9), integer(5))) == integer(0)
+
+
+def test_ranges_that_end_before_they_begin_are_empty() -> None:
+    """No row where hi < lo; two negative extents are no terms, not a positive number of them."""
+    ranges = tuple(Range(axis, Size("lo"), integer(0)) for axis in "ij")
+    i, j = Axis("i"), Axis("j")
+    a, b = buffer("A", (4, 3, 3)), buffer("B", (3, 3, 20))
+    body = (Store("C", (M, N), Local("acc", "float32")),)
+    arrays = {"A": np.ones((4, 3, 3), "f4"), "B": np.ones((3, 3, 20), "f4")}
+    for last, expected in ((Size("lo"), 0), (integer(4), 0), (integer(-1), -7)):
+        rows, columns = Range("m", integer(0), last), Range("n", integer(0), integer(20))
+        contract = Contract("acc", rows, columns, ranges, load(a, M, i, j), load(b, i, j, N), body)
+        p = program((contract,), a, b, buffer("C", (4, 20), role="output"), sizes=("lo",))
+        c = run(p, arrays, {"lo": 2})["C"]
+        assert np.all(c[: 2 if last == Size("lo") else 4] == expected)

@@ -55,6 +55,7 @@ def test_constant_extents_need_at_most_two_heights_and_two_widths() -> None:
     ("rows", "columns", "cover"),
     [
         (784, 128, Cover((14,), ((2, False),))),
+        (64, 128, Cover((6, 4), ((4, False),))),
         (33, 10, Cover((11,), ((1, True),))),
         (1, 128, Cover((1,), ((8, False),))),  # one row: eight chains hide the latency
         (0, 0, Cover((1,), ((1, True),))),

@@ -1,0 +1,46 @@
+"""The progress bar of `fit`: one line, updated per step, with the numbers of the last epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graphnn.nn.history import History
+
+
+class Bar:
+    """What `fit` reports to; without a display it does nothing."""
+
+    def advance(self) -> None:
+        """One step is done."""
+
+    def end_epoch(self, history: History) -> None:
+        """The history has a new entry."""
+
+
+@contextmanager
+def progress_bar(shown: bool, epochs: int, steps: int) -> Iterator[Bar]:
+    """A Bar over `epochs` of `steps` each."""
+    if not shown:
+        yield Bar()
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[report]}", markup=False),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task("fit", total=epochs * steps, epoch=min(1, epochs), epochs=epochs, report="")
+
+        class Display(Bar):
+            def advance(self) -> None:
+                progress.advance(task)
+
+            def end_epoch(self, history: History) -> None:
+                report = "  ".join(f"{name} {value:.4g}" for name, value in history.last().items())
+                progress.update(task, epoch=min(history.epochs + 1, epochs), report=report)
+
+        yield Display()

@@ -1,0 +1,55 @@
+"""Addresses of NumPy arrays, and arrays that start where vectors like to start."""
+
+from __future__ import annotations
+
+import ctypes
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphnn.schedule.memory import ALIGNMENT
+
+Array = npt.NDArray[Any]
+
+_BYTE = np.dtype(np.uint8)
+_word = ctypes.c_size_t.from_address
+_DATA = object.__basicsize__  # `char *data` is the first field of PyArrayObject, after the object's own
+
+
+def documented_address(array: Array) -> int:
+    """The address of the first element by the array interface protocol: 1.3 us."""
+    return int(array.__array_interface__["data"][0])
+
+
+def field_address(array: Array) -> int:
+    """The address of the first element, read from the array object itself: 0.1 us."""
+    return _word(id(array) + _DATA).value
+
+
+def _field_agrees() -> bool:
+    """Whether the field lies where the C API has had it since NumPy 1.7, on arrays whose data is elsewhere."""
+    base = np.zeros((3, 4))
+    return all(field_address(a) == documented_address(a) for a in (base, base[1:], base.T[2], base[:, ::-1]))
+
+
+address = field_address if _field_agrees() else documented_address
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An uninitialised C-contiguous array whose first element lies at a multiple of 64 bytes."""
+    raw = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, _BYTE)
+    return np.ndarray(shape, dtype, raw, -address(raw) % ALIGNMENT)
+
+
+def span(array: Array) -> tuple[int, int]:
+    """The half-open interval of addresses of a C-contiguous array; exact, so two arrays overlap where these do."""
+    start = address(array)
+    return start, start + array.nbytes
+
+
+def is_plain(array: Array) -> bool:
+    """Whether native code can read the array as it is."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned

@@ -1,0 +1,252 @@
+"""What the runtime knows of a compiled program: plain data, kept beside the object code.
+
+A manifest says which arrays a call takes and gives, which values they may hold, where temp buffers lie, and for
+which machine the code was made. It is all that `boundary`, `executable` and `storage` read; none needs the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+import llvmlite
+import numpy as np
+import numpy.typing as npt
+
+from graphnn import __version__
+from graphnn.emit.access import written_by
+from graphnn.emit.module import EmittedModule
+from graphnn.emit.target import Target
+from graphnn.errors import BoundaryError, CompileError
+from graphnn.lower.ir import Program, Role, Stmt
+from graphnn.lower.printer import header
+from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
+from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
+from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
+
+Structure = Literal["single", "list", "dict"]
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    """An array of the entry: extents are size expressions, `layout` its logical axes from slowest to fastest."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+    role: Role
+    layout: tuple[int, ...]
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.dtype)
+
+    def __str__(self) -> str:
+        """x: float32[N, 64]"""
+        return f"{self.name}: {self.dtype}[{', '.join(map(text, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a call returns: one array, a list or a dict of arrays, and the output buffer behind each."""
+
+    structure: Structure
+    buffers: tuple[str, ...]
+    keys: tuple[str, ...] = ()  # of a dict
+
+    def gather(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+        """The arrays, by buffer name, in the structure of the outputs."""
+        match self.structure:
+            case "single":
+                return arrays[self.buffers[0]]
+            case "list":
+                return [arrays[name] for name in self.buffers]
+            case "dict":
+                return {key: arrays[name] for key, name in zip(self.keys, self.buffers, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The description of one compiled program. Raises BoundaryError where its parts contradict each other.
+
+    `buffers` are in the order in which the entry takes pointers. The values of an input in `index_bounds` lie in
+    [0, extent); the rows of one in `distributions` sum to 1. `updates` are the states that the code writes.
+    `checks` gives the text of a debug check's code, `stages` that of a stage, `kernels` a line per statement.
+    """
+
+    name: str
+    sizes: tuple[str, ...]
+    buffers: tuple[BufferSpec, ...]
+    outputs: Outputs
+    index_bounds: tuple[tuple[str, Expr], ...]
+    distributions: tuple[str, ...]
+    updates: tuple[str, ...]
+    memory: MemoryPlan
+    entry: str
+    target: Target
+    checks: Mapping[int, str]
+    stages: Mapping[str, str]
+    kernels: tuple[str, ...]
+    versions: Mapping[str, str] = field(default_factory=lambda: dict(graphnn=__version__, llvmlite=llvmlite.__version__))
+
+    def __post_init__(self) -> None:
+        names = [b.name for b in self.buffers]
+        _require(len({*names, *self.sizes}) == len(names) + len(self.sizes), "two buffers or sizes share a name")
+        for buffer in self.buffers:
+            _require(
+                buffer.role == "temp" or buffer.layout == tuple(range(len(buffer.shape))),
+                f"{buffer.role} {buffer.name} belongs to the caller and must be row-major, not {buffer.layout}",
+            )
+            _require(sorted(buffer.layout) == list(range(len(buffer.shape))), f"{buffer.name}: layout {buffer.layout}")
+        inputs = {b.name: b for b in self.inputs}
+        bound = {extent.name for b in self.inputs for extent in b.shape if isinstance(extent, Size)}
+        extents = [extent for b in self.buffers for extent in b.shape] + [extent for _, extent in self.index_bounds]
+        used = {part.name for extent in extents for part in walk(extent) if isinstance(part, Size)}
+        for size in sorted({*used, *self.sizes} - (bound & set(self.sizes))):
+            _require(False, f"no input has the size {size} as an extent by itself, so a call cannot know it")
+        for state in self.states:
+            fixed = all(isinstance(extent, Const) for extent in state.shape)
+            _require(fixed, f"state {state.name} has an extent that is not a number: {state}")
+        for name, _ in self.index_bounds:
+            _require(name in inputs and inputs[name].dtype == "int64", f"index bound of {name}: not an int64 input")
+        for name in self.distributions:
+            ok = name in inputs and inputs[name].dtype in ("float32", "float64") and inputs[name].shape
+            _require(bool(ok), f"distribution {name}: not an input of floats with at least one axis")
+        _require(set(self.updates) <= {b.name for b in self.states}, f"updates {self.updates}: not all are states")
+        given = set(self.outputs.buffers)
+        _require(given == {b.name for b in self.of("output")}, f"outputs {self.outputs.buffers}: not the output buffers")
+        lengths = {"single": 1, "list": len(self.outputs.buffers), "dict": len(set(self.outputs.keys))}
+        matched = len(self.outputs.buffers) == lengths[self.outputs.structure]
+        _require(matched, f"outputs {self.outputs}: keys and buffers do not fit together")
+
+    def of(self, role: Role) -> tuple[BufferSpec, ...]:
+        return tuple(b for b in self.buffers if b.role == role)
+
+    @property
+    def inputs(self) -> tuple[BufferSpec, ...]:
+        return self.of("input")
+
+    @property
+    def states(self) -> tuple[BufferSpec, ...]:
+        return self.of("state")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers; `json.dumps` takes them."""
+        return {
+            **{f.name: getattr(self, f.name) for f in fields(self)},
+            "buffers": [
+                [b.name, b.dtype, [encode_extent(e) for e in b.shape], b.role, list(b.layout)] for b in self.buffers
+            ],
+            "outputs": [self.outputs.structure, list(self.outputs.buffers), list(self.outputs.keys)],
+            "index_bounds": [[name, encode_extent(extent)] for name, extent in self.index_bounds],
+            "memory": self.memory.to_json(),
+            "target": asdict(self.target),
+            "checks": [[code, check] for code, check in sorted(self.checks.items())],
+            **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels")},
+            **{name: dict(getattr(self, name)) for name in ("stages", "versions")},
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The inverse of `to_json`. Raises BoundaryError, naming the field, for data of another form."""
+        names = [f.name for f in fields(cls)]
+        if not isinstance(data, dict) or set(data) != set(names):
+            raise BoundaryError(f"not a manifest: its fields must be {', '.join(names)}")
+        values = {}
+        for name in names:
+            try:
+                values[name] = _READERS[name](data[name])
+            except (CompileError, TypeError, ValueError) as error:
+                raise BoundaryError(f"manifest field {name!r} is malformed: {error}") from error
+        return cls(**values)
+
+
+def manifest_of(
+    program: Program,
+    memory: MemoryPlan,
+    emitted: EmittedModule,
+    target: Target,
+    *,
+    outputs: Outputs,
+    index_bounds: Sequence[tuple[str, Expr]] = (),
+    distributions: Sequence[str] = (),
+    stages: Mapping[str, str] | None = None,
+) -> Manifest:
+    """The manifest of a scheduled and emitted program. Raises BoundaryError where the parts do not fit together."""
+    written = written_by(program.body)
+    return Manifest(
+        name=program.name,
+        sizes=program.sizes,
+        buffers=tuple(BufferSpec(b.name, b.dtype, b.shape, b.role, b.layout) for b in program.buffers),
+        outputs=outputs,
+        index_bounds=tuple(index_bounds),
+        distributions=tuple(distributions),
+        updates=tuple(b.name for b in program.buffers if b.role == "state" and f"@{b.name}" in written),
+        memory=memory,
+        entry=emitted.entry,
+        target=target,
+        checks={
+            code: f"{c.buffer} is addressed outside its extent along axis {c.dimension} by: {c.statement}"
+            for code, c in emitted.checks.items()
+        },
+        stages=dict(stages or {}),
+        kernels=tuple(map(_kernel_line, program.body)),
+    )
+
+
+def _kernel_line(statement: Stmt) -> str:
+    """The first line of a top-level statement and what it writes: for i0 in 0 .. N parallel: -> h, loss"""
+    written = ", ".join(sorted(name.removeprefix("@") for name in written_by((statement,))))
+    return f"{header(statement)} -> {written}" if written else header(statement)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise BoundaryError(f"inconsistent manifest: {message}")
+
+
+def _read_buffer(data: object) -> BufferSpec:
+    match data:
+        case [str(name), dtype, list(shape), role, list(layout)] if dtype in get_args(DType) and role in get_args(Role):
+            return BufferSpec(name, dtype, tuple(map(decode_extent, shape)), role, tuple(map(read_integer, layout)))
+    raise TypeError(f"{data!r} is not [name, dtype, shape, role, layout]")
+
+
+def _read_outputs(data: object) -> Outputs:
+    match data:
+        case [structure, buffers, keys] if structure in get_args(Structure):
+            return Outputs(structure, read_texts(buffers), read_texts(keys))
+    raise TypeError(f"{data!r} is not [structure, buffers, keys]")
+
+
+def _read_target(data: object) -> Target:
+    match data:
+        case {
+            "triple": str(triple),
+            "cpu": str(cpu),
+            "features": str(features),
+            "vector_bytes": int(width),
+            "vector_registers": int(registers),
+            **rest,
+        } if not rest:
+            return Target(triple, cpu, features, width, registers)
+    raise TypeError(f"{data!r} is not a target")
+
+
+_READERS: dict[str, Any] = {
+    "name": read_text,
+    "sizes": read_texts,
+    "buffers": lambda data: tuple(map(_read_buffer, read_list(data))),
+    "outputs": _read_outputs,
+    "index_bounds": lambda data: tuple((read_text(name), decode_extent(e)) for name, e in read_pairs(data)),
+    "distributions": read_texts,
+    "updates": read_texts,
+    "memory": lambda data: MemoryPlan.from_json(read_list(data)),
+    "entry": read_text,
+    "target": _read_target,
+    "checks": lambda data: {read_integer(code): read_text(check) for code, check in read_pairs(data)},
+    "stages": read_table,
+    "kernels": read_texts,
+    "versions": read_table,
+}

@@ -1,0 +1,91 @@
+"""Sizes, shapes and offsets that follow from the shapes of one call's inputs.
+
+inputs x: float32[N, 64], y: int64[N] given as (33, 64) and (33,)  ->  N = 33, output shapes, arena offsets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from graphnn.errors import BoundaryError, CompileError
+from graphnn.run.manifest import BufferSpec, Manifest
+from graphnn.schedule.memory import evaluate
+from graphnn.simplify.expr import INT64_MAX, Expr, Size, text
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolved:
+    """What all calls with the same input shapes share. `temps` are (position in the entry's table, arena offset)."""
+
+    sizes: dict[str, int]
+    outputs: dict[str, Shape]
+    temps: tuple[tuple[int, int], ...]
+    arena_bytes: int
+    bounds: dict[str, int]
+
+
+def resolve(manifest: Manifest, shapes: Sequence[Shape]) -> Resolved:
+    """Bind the sizes by their first occurrence in the inputs' shapes, in order, and compute what depends on them.
+
+    Raises BoundaryError for a number of axes or an extent that does not fit, with both operands named, and for a
+    buffer of more than 2**63 - 1 bytes. Nothing is allocated.
+    """
+    sizes = _bind_sizes(manifest, shapes)
+    concrete = {b.name: _concrete_shape(b, sizes) for b in manifest.buffers}
+    try:
+        offsets, length = manifest.memory.offsets(sizes)
+    except CompileError as error:
+        raise BoundaryError(str(error)) from error
+    positions = {b.name: k for k, b in enumerate(manifest.buffers)}
+    return Resolved(
+        sizes=sizes,
+        outputs={name: concrete[name] for name in dict.fromkeys(manifest.outputs.buffers)},
+        temps=tuple((positions[name], offset) for name, offset in offsets.items()),
+        arena_bytes=length,
+        bounds={name: _value(extent, sizes, f"the bound of {name}") for name, extent in manifest.index_bounds},
+    )
+
+
+def _bind_sizes(manifest: Manifest, shapes: Sequence[Shape]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    origin: dict[str, str] = {}
+    given = list(zip(manifest.inputs, shapes, strict=True))
+    for spec, shape in given:
+        if len(shape) != len(spec.shape):
+            raise BoundaryError(f"input {spec} has {len(spec.shape)} axes; the array given has shape {shape}")
+        for axis, (extent, found) in enumerate(zip(spec.shape, shape, strict=True)):
+            if isinstance(extent, Size) and extent.name not in sizes:
+                sizes[extent.name] = found
+                origin[extent.name] = f"axis {axis} of input {spec} with shape {shape}"
+    for spec, shape in given:
+        for axis, (extent, found) in enumerate(zip(spec.shape, shape, strict=True)):
+            expected = _value(extent, sizes, f"axis {axis} of input {spec}")
+            if found != expected:
+                names = [name for name in sizes if name in text(extent)]
+                because = "".join(f"; {name} = {sizes[name]} comes from {origin[name]}" for name in names)
+                raise BoundaryError(
+                    f"input {spec}: axis {axis} must have extent {expected}, "
+                    f"the array given has shape {shape}, extent {found}{because}"
+                )
+    return sizes
+
+
+def _concrete_shape(spec: BufferSpec, sizes: dict[str, int]) -> Shape:
+    shape = tuple(_value(extent, sizes, f"axis {axis} of {spec}") for axis, extent in enumerate(spec.shape))
+    if any(extent < 0 for extent in shape):
+        raise BoundaryError(f"{spec.role} {spec} would have shape {shape} for the sizes {sizes}")
+    length = prod(shape) * spec.numpy_dtype.itemsize
+    if length > INT64_MAX:
+        raise BoundaryError(f"{spec.role} {spec} of shape {shape} would need {length} bytes, more than 2**63 - 1")
+    return shape
+
+
+def _value(extent: Expr, sizes: dict[str, int], what: str) -> int:
+    try:
+        return evaluate(extent, sizes)
+    except ZeroDivisionError as error:
+        raise BoundaryError(f"{what}, {text(extent)}, has no value for the sizes {sizes}") from error
