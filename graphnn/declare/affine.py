@@ -156,7 +156,18 @@ def simplify_index(expr: sympy.Expr, sizes: Sizes) -> sympy.Expr:
         if rest == 0 or _within(rest, divisor, sizes):
             return whole
         return whole + _coarsen(rest, divisor, sizes)
-    return sympy.expand(expr.func(*(simplify_index(a, sizes) for a in expr.args)))
+    return _rejoin(sympy.expand(expr.func(*(simplify_index(a, sizes) for a in expr.args))))
+
+
+def _rejoin(expr: sympy.Expr) -> sympy.Expr:
+    """d*floor(x/d) + Mod(x, d) -> x."""
+    for remainder in sorted(expr.atoms(sympy.Mod), key=sympy.default_sort_key):
+        number, divisor = remainder.args
+        whole = sympy.expand(divisor * sympy.floor(number / divisor))
+        terms = sympy.Add.make_args(expr)
+        if remainder in terms and all(t in terms for t in sympy.Add.make_args(whole)):
+            return _rejoin(sympy.expand(expr - remainder - whole + number))
+    return expr
 
 
 def _split(expr: sympy.Expr, divisor: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:

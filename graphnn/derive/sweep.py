@@ -41,6 +41,7 @@ def gradients(ys: Tensor | Sequence[Tensor], xs: Tensor | Sequence[Tensor], ties
 
 def _sweep(network: Network, ys: list[Tensor], xs: list[Tensor], ties: Ties, key: object) -> None:
     order = network.ancestors(ys)
+    before = set(network.graph)
     wanted = {x.name for x in xs}
     reaching = _reaching(network, order, wanted)
     label = "+".join(y.name for y in ys)
@@ -65,6 +66,9 @@ def _sweep(network: Network, ys: list[Tensor], xs: list[Tensor], ties: Ties, key
                 )
             totals[x.name] = _fill(network, x, 0, f"d{label}/d{x.name}")
         network.requests[key, x.name] = totals[x.name]
+    for name in network.graph:
+        if name not in before:
+            network.graph.nodes[name]["derived"] = True
 
 
 def _reaching(network: Network, order: Sequence[Tensor], wanted: set[str]) -> set[str]:

@@ -10,6 +10,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.initializer import Glorot
 from graphnn.declare.network import Tensor
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.nn.data import check_count
 from graphnn.ops.arguments import check_tensors
 from graphnn.ops.contraction import matmul
 from graphnn.ops.elementwise import add, identity
@@ -36,8 +37,7 @@ def dense(
     for units below 1 or an activation that gives no Tensor. An error leaves the network as it was.
     """
     check_tensors("dense", x)
-    if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
-        raise GraphError(f"dense: units is a positive int, not {units!r}")
+    check_count("dense: units", units, 1)
     if x.dtype not in FLOATS:
         raise DTypeError(f"dense: operand 'x' ('{x.name}') is {x.dtype}; it must be float32 or float64")
     if x.ndim == 0 or not isinstance(x.shape[-1], int):

@@ -82,7 +82,8 @@ class Optimizer:
 
     def latex(self) -> str:
         """The rule as aligned equations; a prime marks a new value, and new slots stand for their formulas."""
-        rows, fresh = [], {}
+        rows: list[str] = []
+        fresh: dict[sympy.Expr, sympy.Symbol] = {}
         names = {_symbol(k): v for k, v in _LETTERS.items()}
         for key, formula in self.rule.formulas.items():
             shown = formula

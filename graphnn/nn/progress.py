@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
 from graphnn.nn.history import History
 
 
@@ -24,8 +26,6 @@ def progress_bar(shown: bool, epochs: int, steps: int) -> Iterator[Bar]:
     if not shown:
         yield Bar()
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),

@@ -12,16 +12,19 @@ from math import prod
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.schedule.memory import evaluate
-from graphnn.simplify.expr import INT64_MAX, Expr, Size, text
+from graphnn.simplify.expr import INT64_MAX, Expr, Size, text, walk
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
-    """What all calls with the same input shapes share. `temps` are (position in the entry's table, arena offset)."""
+    """What all calls with the same input shapes share.
 
-    sizes: dict[str, int]
+    `sizes` are in the entry's order, `temps` are (position in the entry's table of buffers, offset in the arena).
+    """
+
+    sizes: tuple[int, ...]
     outputs: dict[str, Shape]
     temps: tuple[tuple[int, int], ...]
     arena_bytes: int
@@ -35,14 +38,14 @@ def resolve(manifest: Manifest, shapes: Sequence[Shape]) -> Resolved:
     buffer of more than 2**63 - 1 bytes. Nothing is allocated.
     """
     sizes = _bind_sizes(manifest, shapes)
-    concrete = {b.name: _concrete_shape(b, sizes) for b in manifest.buffers}
+    concrete = {b.name: concrete_shape(b, sizes) for b in manifest.buffers}
     try:
         offsets, length = manifest.memory.offsets(sizes)
     except CompileError as error:
         raise BoundaryError(str(error)) from error
     positions = {b.name: k for k, b in enumerate(manifest.buffers)}
     return Resolved(
-        sizes=sizes,
+        sizes=tuple(sizes[name] for name in manifest.sizes),
         outputs={name: concrete[name] for name in dict.fromkeys(manifest.outputs.buffers)},
         temps=tuple((positions[name], offset) for name, offset in offsets.items()),
         arena_bytes=length,
@@ -65,7 +68,7 @@ def _bind_sizes(manifest: Manifest, shapes: Sequence[Shape]) -> dict[str, int]:
         for axis, (extent, found) in enumerate(zip(spec.shape, shape, strict=True)):
             expected = _value(extent, sizes, f"axis {axis} of input {spec}")
             if found != expected:
-                names = [name for name in sizes if name in text(extent)]
+                names = dict.fromkeys(part.name for part in walk(extent) if isinstance(part, Size))
                 because = "".join(f"; {name} = {sizes[name]} comes from {origin[name]}" for name in names)
                 raise BoundaryError(
                     f"input {spec}: axis {axis} must have extent {expected}, "
@@ -74,7 +77,8 @@ def _bind_sizes(manifest: Manifest, shapes: Sequence[Shape]) -> dict[str, int]:
     return sizes
 
 
-def _concrete_shape(spec: BufferSpec, sizes: dict[str, int]) -> Shape:
+def concrete_shape(spec: BufferSpec, sizes: dict[str, int]) -> Shape:
+    """The shape for given sizes. Raises BoundaryError where it is negative or needs more than 2**63 - 1 bytes."""
     shape = tuple(_value(extent, sizes, f"axis {axis} of {spec}") for axis, extent in enumerate(spec.shape))
     if any(extent < 0 for extent in shape):
         raise BoundaryError(f"{spec.role} {spec} would have shape {shape} for the sizes {sizes}")

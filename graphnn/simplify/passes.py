@@ -13,7 +13,7 @@ from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Entry, axis_symbol, size_symbol
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.convert import Converter
-from graphnn.simplify.expr import DType, Origin
+from graphnn.simplify.expr import DType, Expr, Origin
 from graphnn.simplify.formula import Array, FormulaProgram
 from graphnn.simplify.reductions import Facts, split_sum
 from graphnn.simplify.region import (
@@ -106,13 +106,15 @@ class _Simplifier:
 
     def _smooth(self, node: str, body: sympy.Expr) -> sympy.Expr:
         """Look through logarithms, then cancel."""
-        body = self.trace.record(node, "look through a logarithm", body, self._look_through_logs(body))
+        seen = self._look_through_logs(body)
+        body = self.trace.record(node, "look through a logarithm", body, seen, self._saved(body))
         return self.trace.record(node, "cancel", body, reduce_rational(body))
 
     def _stable(self, node: str, body: sympy.Expr) -> sympy.Expr:
         """What runs: exponentials shifted, scalar rewrites applied. Never differentiated again."""
         if self.accuracy == "tight":
-            body = self.trace.record(node, "look through the output", body, self._look_through_outputs(body))
+            seen = self._look_through_outputs(body)
+            body = self.trace.record(node, "look through the output", body, seen, self._saved(body))
         body = shift_exponentials(node, body, self.sums, self.trace, self._use)
         return stabilise(node, body, self.trace)
 
@@ -124,6 +126,11 @@ class _Simplifier:
     def _exponential(self) -> dict[str, Assignment]:
         """The made maps that hold exponentials, as they were before stabilisation."""
         return {name: a for name, a in self.smooth.items() if a.body.has(sympy.exp)}
+
+    def _saved(self, body: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
+        """What the saved outputs in a formula stand for."""
+        bodies = self._exponential()
+        return {e: inline(e, bodies) for e in entries(body) if e.operand in bodies}
 
     def _look_through_logs(self, body: sympy.Expr) -> sympy.Expr:
         """log(a) with a saved a = 1/(1 + exp(-z)) -> log(1/(1 + exp(-z))), where that logarithm then dissolves."""
@@ -161,7 +168,7 @@ class _Simplifier:
 class Simplified:
     """The result: formulas, how they came about, and what the boundary must check of integer and distribution inputs.
 
-    `made` holds each array's final assignment, `smooth` maps before stabilisation, `inlined` what was expanded.
+    `results` names the array of each output tensor; `made` holds each array's final assignment, `smooth` maps before stabilisation, `inlined` what was expanded.
     """
 
     program: FormulaProgram
@@ -169,7 +176,8 @@ class Simplified:
     made: Mapping[str, Assignment]
     smooth: Mapping[str, Assignment]
     inlined: Mapping[str, Assignment]
-    index_bounds: tuple[tuple[str, int | str], ...]
+    results: Mapping[str, str]
+    index_bounds: tuple[tuple[str, Expr], ...]
     distributions: tuple[str, ...]
 
 
@@ -233,13 +241,14 @@ def simplify(
         arrays.append(Array(state, final(tensor.dtype), shape, "state"))
     free = {s.name for n in order for d in n.shape_exprs for s in d.free_symbols} - set(sizes or {})
     program = FormulaProgram(network.name, tuple(sorted(free)), tuple(arrays), formulas, tuple(news.items()))
-    checks = tuple((name, int(b) if b.is_Integer else str(b)) for name, b in bounds.items() if name in leaves)
+    checks = tuple((name, plain.index(b)) for name, b in bounds.items() if name in leaves and leaves[name].kind == "input")
     return Simplified(
         program,
         simplifier.trace,
         simplifier.made,
         simplifier.smooth,
         simplifier.inlined,
+        {t.name: renamed.get(t.name, t.name) for t in outputs},
         checks,
         tuple(sorted(distributions)),
     )

@@ -5,7 +5,9 @@ The lines are data: the tests check each at random points of its domain with mpm
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import sympy
 
@@ -52,17 +54,22 @@ RULES: tuple[Rule, ...] = (
     _line("expm1", _exp(x) - 1, sympy.Function("expm1")(x)),
 )
 # fmt: on
+_NONE: Mapping[sympy.Expr, sympy.Expr] = MappingProxyType({})
 NAMES = frozenset(rule.name for rule in RULES)
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """One instance: in the formula of `node`, `before` became `after`."""
+    """One instance: in the formula of `node`, `before` became `after`.
+
+    `facts` are what the rewrite used of accesses: pairs (access, what it stands for).
+    """
 
     node: str
     rule: str
     before: sympy.Expr
     after: sympy.Expr
+    facts: tuple[tuple[sympy.Expr, sympy.Expr], ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,12 +78,14 @@ class Trace:
 
     rewrites: list[Rewrite] = field(default_factory=list)
 
-    def record(self, node: str, rule: str, before: sympy.Expr, after: sympy.Expr) -> sympy.Expr:
+    def record(
+        self, node: str, rule: str, before: sympy.Expr, after: sympy.Expr, facts: Mapping[sympy.Expr, sympy.Expr] = _NONE
+    ) -> sympy.Expr:
         """Note a rewrite if it changed something; gives `after`."""
         if rule not in NAMES:
             raise AssertionError(f"rewrite '{rule}' is not in the table of rules")
         if before != after:
-            self.rewrites.append(Rewrite(node, rule, before, after))
+            self.rewrites.append(Rewrite(node, rule, before, after, tuple(facts.items())))
         return after
 
     def of(self, node: str) -> list[Rewrite]:

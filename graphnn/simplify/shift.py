@@ -60,15 +60,17 @@ def shift_exponentials(
         shift = sums[name]
         exchange: dict[sympy.Expr, sympy.Expr] = {}
         tops: list[sympy.Expr] = []
+        facts: dict[sympy.Expr, sympy.Expr] = {}
         for entry in entries(expr):
             if entry.operand == name:
                 top = read(shift.largest.name, entry.index, shift.largest.dtype)
                 tops.append(top)
-                exchange[entry] = read(shift.shifted.name, entry.index, shift.shifted.dtype) * sympy.exp(top)
+                shifted = read(shift.shifted.name, entry.index, shift.shifted.dtype)
+                exchange[entry], facts[shifted] = shifted * sympy.exp(top), entry * sympy.exp(-top)
         candidate = map_bottom_up(_merge(expr.xreplace(exchange)), _release)
         if all(_cancels(candidate, top) for top in tops):
             use(shift)
-            expr = trace.record(node, "shift exponentials", expr, candidate)
+            expr = trace.record(node, "shift exponentials", expr, candidate, facts)
     return expr
 
 

@@ -33,7 +33,7 @@ def network_of(**shapes):
     """A network with an input of each shape, float64 unless (shape, dtype) is given, and these inputs."""
     network = Network("sample")
     inputs = []
-    for name, shape in shapes.items():
-        shape, dtype = shape if len(shape) == 2 and isinstance(shape[0], tuple) else (shape, "float64")
+    for name, given in shapes.items():
+        shape, dtype = given if len(given) == 2 and isinstance(given[0], tuple) else (given, "float64")
         inputs.append(network.input(name, shape, dtype))
     return network, *inputs

@@ -50,7 +50,7 @@ def test_linear_terms():
         linear_terms(i * j)
 
 
-@pytest.mark.parametrize("expr", [i * j, i**2, i / 2, 1.5 * i, floor(i * j / 2), Mod(N, i), sympy.exp(i), sympy.sqrt(i)])
+@pytest.mark.parametrize("expr", [i * j, i**2, i / 2, 1.5 * i, floor(i * j / 2), Mod(N, i), sympy.exp(i)])
 def test_what_is_not_quasi_affine(expr):
     with pytest.raises(GraphError, match="is not quasi-affine"):
         check_quasi_affine(expr, {i, j})

@@ -67,7 +67,7 @@ def test_a_cycle_is_named(graph):
     graph.add_node("p", op="sample.plus")
     graph.add_node("q", op="sample.plus")
     graph.add_edges_from([("p", "q", {"slot": 0}), ("q", "p", {"slot": 0})])
-    with pytest.raises(GraphError, match="the graph has a cycle: (p -> q -> p|q -> p -> q)"):
+    with pytest.raises(GraphError, match=r"the graph has a cycle: (p -> q -> p|q -> p -> q)"):
         from_networkx(graph)
 
 

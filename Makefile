@@ -1,0 +1,37 @@
+# Every target sets up what it needs, on a machine with Python 3.11 or newer and make. uv is used where it is installed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+WORKERS ?= 2
+
+.PHONY: setup test lint demo bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+ifneq ($(UV),)
+	test -x $(BIN)/python || $(UV) venv --quiet $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python -e '.[test]'
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+endif
+	touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+demo: setup
+	$(BIN)/graphnn demo --out demo-output
+
+bench: setup
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only -p no:xdist
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output

@@ -1,0 +1,187 @@
+"""compile(): a network's tensors become a native function, stage by stage.
+
+    stage      in -> out                                                    code
+    declare    a Network: definitions in index notation                     declare/, ops/
+    derive     the same graph with gradient nodes                           derive/
+    simplify   stable formulas over our own expression nodes                simplify/
+    lower      loop nests, one per formula                                  lower/
+    schedule   fused, tiled, vectorised loop nests; a memory plan           schedule/
+    emit       LLVM text with debug locations                               emit/
+    run        object code behind a checked call                            run/
+
+`until=` stops after any of them. Every stage has a text (`stage(name)`), the same for the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from graphnn.declare.definition import formula_text
+from graphnn.declare.network import Network, Tensor
+from graphnn.emit.module import emit
+from graphnn.emit.target import host
+from graphnn.errors import CompileError
+from graphnn.lower.builder import lower
+from graphnn.lower.printer import print_program
+from graphnn.lower.verify import verify
+from graphnn.run.executable import Executable
+from graphnn.run.jit import compile_object
+from graphnn.run.manifest import Outputs, manifest_of
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.memory import plan
+from graphnn.schedule.passes import schedule
+from graphnn.simplify.expr import DType
+from graphnn.simplify.formula import print_formulas
+from graphnn.simplify.instances import check_instances
+from graphnn.simplify.passes import Accuracy, simplify
+
+STAGES = ("declare", "derive", "simplify", "lower", "schedule", "emit", "run")
+
+Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+
+@dataclass(slots=True)
+class Compilation:
+    """The texts of the stages that were run: what `compile(until=...)` gives."""
+
+    name: str
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def stage(self, name: str) -> str:
+        """The text of a stage. CompileError for one that was not reached."""
+        if name not in self.texts:
+            raise CompileError(f"'{name}' is not among the stages that ran: {', '.join(self.texts)}")
+        return self.texts[name]
+
+
+def compile(
+    outputs: Wanted,
+    sizes: Mapping[str, int] | None = None,
+    threads: int = 1,
+    dtype: DType | None = None,
+    accuracy: Accuracy = "fast",
+    training: bool = False,
+    debug: bool = False,
+    until: str | None = None,
+    updates: Mapping[str, Tensor] | None = None,
+    disable: Collection[str] = (),
+) -> Executable | Compilation:
+    """Compile Tensors to a native function that takes the inputs by keyword and returns arrays alike.
+
+    Parameters: `outputs` a Tensor, or a list or dict of them; `sizes` binds symbolic sizes (those left are taken from
+    the arrays at each call); `dtype` "float32" or "float64" for every float of the program; `accuracy` "fast" (an
+    absolute bar, saved outputs in gradients) or "tight" (relative to each element); `debug` adds bounds checks to every
+    load and store and checks each rewrite numerically; `until` stops after a stage and gives its texts; `updates` maps
+    state variables to Tensors with their new values; `disable` leaves schedule passes out. `threads` and `training` are
+    part of the signature; one thread is used, and no op distinguishes training yet.
+
+    Raises CompileError for unknown options, GraphError for tensors of different networks.
+    """
+    tensors, shape = _flatten(outputs)
+    network = _network(tensors, updates or {})
+    _check_options(threads, dtype, accuracy, until, network, sizes or {})
+    compilation = Compilation(network.name)
+
+    def done(stage: str, text: str) -> bool:
+        compilation.texts[stage] = text
+        return until == stage
+
+    order = network.ancestors([*tensors, *(updates or {}).values()])
+    if done("declare", _graph_text(network, order, derived=False)):
+        return compilation
+    if done("derive", _graph_text(network, order, derived=True)):
+        return compilation
+    simplified = simplify(network, tensors, updates, sizes, accuracy, dtype)
+    if debug:
+        check_instances(simplified.trace)
+    if done("simplify", print_formulas(simplified.program)):
+        return compilation
+    loops = lower(simplified.program)
+    if done("lower", print_program(loops)):
+        return compilation
+    target = host()
+    scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), disable)
+    verify(scheduled)
+    if done("schedule", print_program(scheduled)):
+        return compilation
+    emitted = emit(scheduled, target, debug)
+    if done("emit", emitted.text):
+        return compilation
+    names = [simplified.results[t.name] for t in tensors]
+    manifest = manifest_of(
+        scheduled,
+        plan(scheduled),
+        emitted,
+        target,
+        outputs=Outputs(shape.structure, tuple(names), shape.keys),
+        index_bounds=simplified.index_bounds,
+        distributions=simplified.distributions,
+        stages=compilation.texts,
+    )
+    return Executable(manifest, compile_object(emitted.text, target), emitted.text, network.state)
+
+
+def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:
+    """The tensors, and the structure in which their arrays are returned."""
+    if isinstance(outputs, Tensor):
+        return [outputs], Outputs("single", (outputs.name,))
+    keys = tuple(map(str, outputs)) if isinstance(outputs, Mapping) else ()
+    tensors = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise CompileError(f"compile takes Tensors, or a list or dict of them, not {type(tensor).__name__}")
+    if not tensors:
+        raise CompileError("compile needs at least one output")
+    return tensors, Outputs("dict" if keys else "list", tuple(t.name for t in tensors), keys)
+
+
+def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Network:
+    network = tensors[0].network
+    for tensor in (*tensors, *updates.values()):
+        if tensor.network is not network:
+            raise CompileError(f"'{tensor.name}' belongs to another network than '{tensors[0].name}'")
+    for name, value in updates.items():
+        if name not in network.state_variables:
+            raise CompileError(f"updates: '{name}' is not a state variable of network {network.name!r}")
+        state = network[name]
+        if (value.shape, value.dtype) != (state.shape, state.dtype):
+            raise CompileError(f"updates: '{name}' is {state!r}, its new value {value!r}")
+    return network
+
+
+def _check_options(
+    threads: int, dtype: str | None, accuracy: str, until: str | None, network: Network, sizes: Mapping[str, int]
+) -> None:
+    if until is not None and until not in STAGES:
+        raise CompileError(f"until={until!r}: the stages are {', '.join(STAGES)}")
+    if accuracy not in get_args(Accuracy):
+        raise CompileError(f"accuracy={accuracy!r}: choose one of {', '.join(get_args(Accuracy))}")
+    if dtype not in (None, "float32", "float64"):
+        raise CompileError(f"dtype={dtype!r}: choose float32 or float64")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise CompileError(f"threads={threads!r}: a positive int")
+    free = {s.name for n in network.inputs.values() for d in n.shape_exprs for s in d.free_symbols}
+    for name, value in sizes.items():
+        if name not in free:
+            raise CompileError(f"sizes: the network has no symbolic size {name!r}; it has {', '.join(sorted(free))}")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise CompileError(f"sizes: {name} is a nonnegative int, not {value!r}")
+
+
+def _graph_text(network: Network, order: Sequence[Tensor], derived: bool) -> str:
+    """A line per node: leaves with their types, op nodes as formulas; gradient nodes only where `derived`."""
+    lines = [f"network {network.name}"]
+    for node in order:
+        definition = node.definition
+        if definition is None:
+            lines.append(f"  {node.kind} {node.name}: {node.dtype}[{', '.join(map(str, node.shape))}]")
+        elif derived or not _is_derived(network, node):
+            names = tuple(o.name for o in network.operands(node))
+            lines.append(f"  {formula_text(definition, names, node.name)}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_derived(network: Network, node: Tensor) -> bool:
+    return bool(network.graph.nodes[node.name].get("derived"))

@@ -1,0 +1,96 @@
+"""The states of a call: arrays that outlive it, owned by a network or by a loaded file.
+
+Native code works on the owner's arrays themselves. Where the owner keeps another dtype than the program was
+compiled for, and the program only reads, a converted copy is used until the owner's version changes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from graphnn.errors import BoundaryError
+from graphnn.run.arrays import Array, address, is_plain, span
+from graphnn.run.manifest import Manifest
+from graphnn.run.resolve import concrete_shape
+
+
+class StateSource(Protocol):
+    """The owner of state arrays. `version` grows whenever a value or an array changes; native updates add to it."""
+
+    version: int
+
+    def buffer(self, name: str, dtype: str | None = None, /) -> Array:
+        """The writable array itself. With `dtype`, the owner keeps the value in that dtype from now on."""
+        ...
+
+
+class HeldState:
+    """The state of a program without a network: the arrays that a file held."""
+
+    def __init__(self, values: Mapping[str, Array]) -> None:
+        self._values = dict(values)
+        self.version = 0
+
+    def buffer(self, name: str, dtype: str | None = None, /) -> Array:
+        value = self._values[name]
+        if dtype is not None and value.dtype != np.dtype(dtype):
+            value = self._values[name] = value.astype(dtype, order="C")
+            self.version += 1
+        return value
+
+
+@dataclass(slots=True)
+class BoundStates:
+    """The states' arrays in the manifest's order, as of `version`. `starts` and `ends` are those of updated ones."""
+
+    version: int
+    arrays: tuple[Array, ...]
+    addresses: tuple[int, ...]
+    starts: list[int]
+    ends: list[int]
+
+    def overlapped(self, array: Array) -> bool:
+        """Whether an array shares memory with a state that the program updates."""
+        start, end = span(array)
+        before = bisect_right(self.starts, start)
+        reached = before > 0 and self.ends[before - 1] > start
+        return start < end and (reached or (before < len(self.starts) and self.starts[before] < end))
+
+
+def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
+    """Fetch every state from its owner. Raises BoundaryError for an array that native code cannot use."""
+    while True:
+        version = source.version
+        arrays = {spec.name: _fetch(manifest, spec.name, source) for spec in manifest.states}
+        if source.version == version:  # else an owner's conversion may have replaced an array fetched before it
+            break
+    spans = sorted(span(arrays[name]) for name in manifest.updates if arrays[name].nbytes)
+    return BoundStates(
+        version=version,
+        arrays=tuple(arrays.values()),
+        addresses=tuple(map(address, arrays.values())),
+        starts=[start for start, _ in spans],
+        ends=[end for _, end in spans],
+    )
+
+
+def _fetch(manifest: Manifest, name: str, source: StateSource) -> Array:
+    spec = next(b for b in manifest.states if b.name == name)
+    if name in manifest.updates:
+        array: Any = source.buffer(name, spec.dtype)
+    else:
+        array = np.require(source.buffer(name), spec.numpy_dtype, ["C_CONTIGUOUS", "ALIGNED"])
+    shape = concrete_shape(spec, {})
+    if array.dtype != spec.numpy_dtype or array.shape != shape or not is_plain(array):
+        raise BoundaryError(
+            f"state {spec} must be a C-contiguous {spec.dtype} array of shape {shape}; "
+            f"its owner gave {array.dtype} of {array.shape}"
+        )
+    if name in manifest.updates and not array.flags.writeable:
+        raise BoundaryError(f"state {spec} is updated by the program, but its owner gave a read-only array")
+    return np.asarray(array)
