@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args, overload
 
 from graphnn.declare.definition import formula_text
 from graphnn.declare.network import Network, Tensor
@@ -56,10 +56,50 @@ class Compilation:
         return self.texts[name]
 
 
+@overload
+def compile(
+    outputs: Wanted,
+    sizes: Mapping[str, int] | None = ...,
+    threads: int | None = ...,
+    dtype: DType | None = ...,
+    accuracy: Accuracy = ...,
+    training: bool = ...,
+    debug: bool = ...,
+    until: None = ...,
+    updates: Mapping[str, Tensor] | None = ...,
+    disable: Collection[str] = ...,
+) -> Executable: ...
+@overload
+def compile(
+    outputs: Wanted,
+    sizes: Mapping[str, int] | None = ...,
+    threads: int | None = ...,
+    dtype: DType | None = ...,
+    accuracy: Accuracy = ...,
+    training: bool = ...,
+    debug: bool = ...,
+    *,
+    until: Literal["declare", "derive", "simplify", "lower", "schedule", "emit"],
+    updates: Mapping[str, Tensor] | None = ...,
+    disable: Collection[str] = ...,
+) -> Compilation: ...
+@overload
+def compile(
+    outputs: Wanted,
+    sizes: Mapping[str, int] | None = ...,
+    threads: int | None = ...,
+    dtype: DType | None = ...,
+    accuracy: Accuracy = ...,
+    training: bool = ...,
+    debug: bool = ...,
+    until: str | None = ...,
+    updates: Mapping[str, Tensor] | None = ...,
+    disable: Collection[str] = ...,
+) -> Executable | Compilation: ...
 def compile(
     outputs: Wanted,
     sizes: Mapping[str, int] | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     dtype: DType | None = None,
     accuracy: Accuracy = "fast",
     training: bool = False,
@@ -152,7 +192,7 @@ def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Networ
 
 
 def _check_options(
-    threads: int, dtype: str | None, accuracy: str, until: str | None, network: Network, sizes: Mapping[str, int]
+    threads: int | None, dtype: str | None, accuracy: str, until: str | None, network: Network, sizes: Mapping[str, int]
 ) -> None:
     if until is not None and until not in STAGES:
         raise CompileError(f"until={until!r}: the stages are {', '.join(STAGES)}")

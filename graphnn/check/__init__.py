@@ -1,0 +1,10 @@
+"""Symbolic against numeric backpropagation.
+
+    in   a loss, values of its inputs
+    out  a Report: four gradients that were computed independently, and where they differ most
+
+compare.py      compare(): the derived formula natively and to 50 digits, differences, the complex step
+differences.py  central differences over a range of steps, one-sided slopes at kinks, the complex step
+analytic.py     where a loss stops being an analytic function of a leaf
+report.py       Report: table, plot, plain data
+"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,10 +29,11 @@ def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
     return leading[0] if leading else None
 
 
-def check_count(what: str, value: Any, least: int) -> None:
-    """Raise GraphError unless `value` is an int of at least `least`."""
+def check_count(what: str, value: Any, least: int) -> int:
+    """The int; GraphError unless `value` is one of at least `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
         raise GraphError(f"{what} is an int of at least {least}, not {value!r}")
+    return operator.index(value)
 
 
 def check_arrays(

@@ -37,7 +37,7 @@ def dense(
     for units below 1 or an activation that gives no Tensor. An error leaves the network as it was.
     """
     check_tensors("dense", x)
-    check_count("dense: units", units, 1)
+    units = check_count("dense: units", units, 1)
     if x.dtype not in FLOATS:
         raise DTypeError(f"dense: operand 'x' ('{x.name}') is {x.dtype}; it must be float32 or float64")
     if x.ndim == 0 or not isinstance(x.shape[-1], int):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from graphnn.nn.penalty import l2_penalty
 from graphnn.nn.progress import progress_bar
 from graphnn.ops.elementwise import add
 from graphnn.pipeline import compile
-
-if TYPE_CHECKING:
-    from graphnn.run.executable import Executable
+from graphnn.run.executable import Executable
+from graphnn.simplify.expr import DType
 
 Metric = Tensor | Callable[[Arrays], float]
 Callback = Callable[["Trainer", History], bool | None]
@@ -52,7 +51,7 @@ class Trainer:
         batch_size: int | None = 32,
         seed: int = 0,
         parameters: Iterable[Tensor | str] | None = None,
-        dtype: str | None = None,
+        dtype: DType | None = None,
         threads: int | None = None,
         weight_decay: float = 0.0,
     ) -> None:
@@ -60,8 +59,6 @@ class Trainer:
             raise ShapeError(f"the loss '{loss.name}' has shape {loss.shape}; training needs a scalar")
         if loss.dtype not in FLOATS:
             raise DTypeError(f"the loss '{loss.name}' is {loss.dtype}; training needs a float")
-        if batch_size is not None:
-            check_count("batch_size", batch_size, 1)
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise GraphError(f"optimizer= takes an Optimizer such as SGD(0.1), not {optimizer!r}")
         if dtype not in (None, *FLOATS):
@@ -69,10 +66,11 @@ class Trainer:
         self.network, self.optimizer = loss.network, optimizer or SGD()
         self.parameters = _trained(loss, parameters)
         self.loss = add(loss, l2_penalty(self.parameters, weight_decay)) if weight_decay else loss
-        self.batch_size, self.dtype, self.threads = batch_size, dtype, threads or 1
+        self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
+        self.dtype, self.threads = dtype, threads or 1
         self.history = History()
         self._inputs = _inputs([self.loss])
-        self._batch = None if batch_size is None else batch_symbol(self._inputs)
+        self._batch = None if self.batch_size is None else batch_symbol(self._inputs)
         self._batched = [t.name for t in self._inputs if t.ndim and t.shape_exprs[0] == self._batch]
         self._generator = np.random.default_rng(seed)
         self._updates = self.optimizer.updates(self.parameters, gradients(self.loss, self.parameters))
@@ -120,7 +118,7 @@ class Trainer:
         Ctrl-C raises KeyboardInterrupt between two steps: the state is that of a whole number of steps, and
         `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit, before any step.
         """
-        check_count("epochs", epochs, 0)
+        epochs = check_count("epochs", epochs, 0)
         arrays, rows = check_arrays(self._inputs, data, self._batch, self.dtype, "fit")
         evaluate = self._evaluator(arrays, validation, dict(metrics or {}))
         batches = Batches(arrays, self._batched, rows, self.batch_size or rows)

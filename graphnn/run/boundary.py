@@ -9,8 +9,8 @@ Inputs
   within (c + 1) eps of their dtype, c being their length: what rounding leaves of c/sum(c). NaN in floats is data.
 - An input may not overlap a state that the program updates.
 
-Outputs (`out=`): an ndarray per output, of its dtype and shape, C-contiguous, aligned, writable, and overlapping neither
-an input, nor a state, nor each other.
+Outputs (`out=`): an ndarray per output, of its dtype and shape, C-contiguous, aligned, writable, and overlapping
+neither an input, nor a state, nor each other.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Boundary:
         missing = [name for name in expected if name not in inputs]
         surplus = [name for name in inputs if name not in expected]
         if missing or surplus:
-            parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(surplus)}"] * bool(surplus)
+            parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(surplus)}"] * bool(
+                surplus
+            )
             raise BoundaryError(
                 f"program {self._manifest.name!r} takes the inputs ({', '.join(expected)}); {'; '.join(parts)}"
             )
@@ -104,7 +106,9 @@ class Boundary:
         """A fresh array per output buffer."""
         return {name: aligned_empty(resolved.outputs[name], dtype) for name, dtype in self._produced}
 
-    def admit_outputs(self, out: Any, resolved: Resolved, inputs: Sequence[Array], states: Iterable[Array]) -> dict[str, Array]:
+    def admit_outputs(
+        self, out: Any, resolved: Resolved, inputs: Sequence[Array], states: Iterable[Array]
+    ) -> dict[str, Array]:
         """The caller's output arrays by buffer name; `out` has the structure that a call returns."""
         outputs = self._manifest.outputs
         match outputs.structure:
@@ -115,7 +119,11 @@ class Boundary:
             case "dict" if isinstance(out, dict) and set(out) == set(outputs.keys):
                 given = [out[key] for key in outputs.keys]
             case _:
-                wanted = f"dict with the keys {', '.join(outputs.keys)}" if outputs.keys else f"list of {len(outputs.buffers)}"
+                wanted = (
+                    f"dict with the keys {', '.join(outputs.keys)}"
+                    if outputs.keys
+                    else f"list of {len(outputs.buffers)}"
+                )
                 raise BoundaryError(f"out= must be a {wanted} arrays, not {_described(out)}")
         specs = {b.name: b for b in self._manifest.of("output")}
         found: dict[str, Array] = {}
@@ -154,7 +162,9 @@ def _from_numbers(spec: BufferSpec, value: Any) -> Array:
     try:
         found = np.asarray(value)
         if found.size and (found.dtype.kind not in _KINDS or _KINDS.index(found.dtype.kind) > _KINDS.index(dtype.kind)):
-            raise BoundaryError(f"input {spec}: numbers of kind {found.dtype} given; convert them to {dtype} beforehand")
+            raise BoundaryError(
+                f"input {spec}: numbers of kind {found.dtype} given; convert them to {dtype} beforehand"
+            )
         return np.asarray(value, dtype)
     except (ValueError, OverflowError, TypeError) as error:
         raise BoundaryError(f"input {spec}: {_described(value)} is no array of {dtype}: {error}") from error
@@ -192,7 +202,8 @@ def _check_out(spec: BufferSpec, array: Any, shape: Shape) -> None:
         raise BoundaryError(f"out= for {spec} must be an ndarray, not {_described(array)}")
     if array.dtype != spec.numpy_dtype or array.shape != shape:
         raise BoundaryError(
-            f"out= for {spec} must be {spec.dtype} of shape {shape}; the array given is {array.dtype.str} of {array.shape}"
+            f"out= for {spec} must be {spec.dtype} of shape {shape}; "
+            f"the array given is {array.dtype.str} of {array.shape}"
         )
     if not (is_plain(array) and array.flags.writeable):
         raise BoundaryError(f"out= for {spec} must be C-contiguous, aligned and writable; its flags are\n{array.flags}")

@@ -62,8 +62,10 @@ class Executable:
             try:
                 return self._run(arrays, resolved, states, out)
             finally:
+                alone = states.version == self._source.version
                 self._source.version += 1
-                states.version = self._source.version
+                if alone:  # what this call changed, it changed in place: the pointers still hold
+                    states.version = self._source.version
 
     def _current_states(self) -> BoundStates:
         states = self._states
@@ -134,7 +136,7 @@ class Executable:
         return memory_table(self.manifest)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the program and its present state to one file, for `graphnn.load`. The file appears whole or not at all."""
+        """Write the program and its present state to one file, whole or not at all, for `graphnn.load`."""
         with self._lock:
             states = dict(zip((b.name for b in self.manifest.states), self._current_states().arrays, strict=True))
             write(path, Archive(self.manifest, self._code, self.llvm, states))

@@ -19,7 +19,18 @@ _BYTE = np.dtype(np.uint8)
 class Frame:
     """Reused from call to call, by one call at a time; only what differs from the last call is written again."""
 
-    __slots__ = ("_arena", "_inputs", "_outputs", "_resolved", "_sizes", "_state_positions", "_states", "_table", "sizes_address", "table_address")
+    __slots__ = (
+        "_arena",
+        "_inputs",
+        "_outputs",
+        "_resolved",
+        "_sizes",
+        "_state_positions",
+        "_states",
+        "_table",
+        "sizes_address",
+        "table_address",
+    )
 
     def __init__(self, manifest: Manifest) -> None:
         self._table = (ctypes.c_int64 * max(len(manifest.buffers), 1))()

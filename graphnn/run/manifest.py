@@ -88,7 +88,9 @@ class Manifest:
     checks: Mapping[int, str]
     stages: Mapping[str, str]
     kernels: tuple[str, ...]
-    versions: Mapping[str, str] = field(default_factory=lambda: dict(graphnn=__version__, llvmlite=llvmlite.__version__))
+    versions: Mapping[str, str] = field(
+        default_factory=lambda: {"graphnn": __version__, "llvmlite": llvmlite.__version__}
+    )
 
     def __post_init__(self) -> None:
         names = [b.name for b in self.buffers]
@@ -116,7 +118,9 @@ class Manifest:
             _require(bool(ok), f"distribution {name}: not an input of floats with at least one axis")
         _require(set(self.updates) <= {b.name for b in self.states}, f"updates {self.updates}: not all are states")
         given = set(self.outputs.buffers)
-        _require(given == {b.name for b in self.of("output")}, f"outputs {self.outputs.buffers}: not the output buffers")
+        _require(
+            given == {b.name for b in self.of("output")}, f"outputs {self.outputs.buffers}: not the output buffers"
+        )
         lengths = {"single": 1, "list": len(self.outputs.buffers), "dict": len(set(self.outputs.keys))}
         matched = len(self.outputs.buffers) == lengths[self.outputs.structure]
         _require(matched, f"outputs {self.outputs}: keys and buffers do not fit together")
@@ -207,18 +211,27 @@ def _require(condition: bool, message: str) -> None:
         raise BoundaryError(f"inconsistent manifest: {message}")
 
 
+def _read_choice(data: object, kind: Any) -> Any:
+    """One of the strings of a Literal type."""
+    if data not in get_args(kind):
+        raise TypeError(f"{data!r} is none of {', '.join(get_args(kind))}")
+    return data
+
+
 def _read_buffer(data: object) -> BufferSpec:
-    match data:
-        case [str(name), dtype, list(shape), role, list(layout)] if dtype in get_args(DType) and role in get_args(Role):
-            return BufferSpec(name, dtype, tuple(map(decode_extent, shape)), role, tuple(map(read_integer, layout)))
-    raise TypeError(f"{data!r} is not [name, dtype, shape, role, layout]")
+    name, dtype, shape, role, layout = read_list(data)
+    return BufferSpec(
+        name=read_text(name),
+        dtype=_read_choice(dtype, DType),
+        shape=tuple(map(decode_extent, read_list(shape))),
+        role=_read_choice(role, Role),
+        layout=tuple(map(read_integer, read_list(layout))),
+    )
 
 
 def _read_outputs(data: object) -> Outputs:
-    match data:
-        case [structure, buffers, keys] if structure in get_args(Structure):
-            return Outputs(structure, read_texts(buffers), read_texts(keys))
-    raise TypeError(f"{data!r} is not [structure, buffers, keys]")
+    structure, buffers, keys = read_list(data)
+    return Outputs(_read_choice(structure, Structure), read_texts(buffers), read_texts(keys))
 
 
 def _read_target(data: object) -> Target:

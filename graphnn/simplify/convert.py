@@ -192,6 +192,8 @@ class Converter:
             return self._load(expr)
         if expr.func in _COMPARISONS:
             return self._comparison(expr)
+        if isinstance(expr, sympy.ITE):
+            return Op("select", tuple(map(self.condition, expr.args)), "bool", self.origin)
         if isinstance(expr, sympy.Piecewise):
             return self._select(expr, self.condition, Const(False, "bool", self.origin))
         raise CompileError(f"{self.origin.node}: '{expr}' is not a condition")

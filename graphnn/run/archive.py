@@ -1,0 +1,139 @@
+"""The file of a saved program: one zip archive whose manifest holds the SHA-256 of every other member.
+
+    manifest.json   {"format": 1, "members": {name: digest}, "program": {...}}
+    code.o          the object, as LLVM emitted it
+    module.ll       the text it was emitted from
+    state/0.npy     a state variable's value; numbered, since names are the user's
+
+Reading executes nothing of the file: no pickle, no eval. *Running* a loaded program runs its machine code, so a file
+deserves the trust of a program; the digests find damage, not malice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphnn.errors import BoundaryError
+from graphnn.run.arrays import Array
+from graphnn.run.manifest import Manifest
+
+FORMAT = 1
+_MANIFEST, _CODE, _LLVM = "manifest.json", "code.o", "module.ll"
+# What zipfile, zlib, json and NumPy raise on damaged data.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What a file holds. `states` are in the order of the manifest's states."""
+
+    manifest: Manifest
+    code: bytes
+    llvm: str
+    states: dict[str, Array]
+
+
+def write(path: str | PathLike[str], archive: Archive) -> None:
+    """Write the file whole or not at all: a reader sees the old one or the new one. Equal archives give equal bytes."""
+    members = {_CODE: archive.code, _LLVM: archive.llvm.encode()}
+    for number, state in enumerate(archive.states.values()):
+        buffer = io.BytesIO()
+        np.save(buffer, state, allow_pickle=False)
+        members[_state_member(number)] = buffer.getvalue()
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
+    head = {"format": FORMAT, "members": digests, "program": archive.manifest.to_json()}
+    members = {_MANIFEST: json.dumps(head, sort_keys=True).encode(), **members}
+
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            with zipfile.ZipFile(file, "w") as container:
+                for name, data in members.items():
+                    info = zipfile.ZipInfo(name)  # dated 1980: the bytes do not depend on the clock
+                    info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".ll")) else zipfile.ZIP_STORED
+                    container.writestr(info, data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(target.parent)
+
+
+def read(path: str | PathLike[str]) -> Archive:
+    """Read and verify a file. Raises BoundaryError where it is damaged or no such file's format, OSError as `open`."""
+    data = Path(path).read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            names = container.namelist()
+            members = {name: container.read(name) for name in names}
+        head = json.loads(members.pop(_MANIFEST))
+    except _DAMAGE as error:
+        raise _refusal(path, f"it is damaged or no graphnn program ({error})") from error
+    match head:
+        case {"format": int(found), **rest} if found != FORMAT:
+            raise _refusal(path, f"its format is {found}, this version reads format {FORMAT}")
+        case {"format": int(), "members": dict(digests), "program": program, **rest} if not rest:
+            pass
+        case _:
+            raise _refusal(path, "its manifest has another form")
+    if sorted(names) != sorted([_MANIFEST, *digests]):
+        raise _refusal(path, f"its members {names} are not those of its manifest, {list(digests)}")
+    for name, content in members.items():
+        if hashlib.sha256(content).hexdigest() != digests[name]:
+            raise _refusal(path, f"the SHA-256 of its member {name} is not the one recorded")
+    try:
+        manifest = Manifest.from_json(program)
+        states = {
+            spec.name: np.load(io.BytesIO(members[_state_member(number)]), allow_pickle=False)
+            for number, spec in enumerate(manifest.states)
+        }
+        return Archive(manifest, members[_CODE], members[_LLVM].decode(), states)
+    except (*_DAMAGE, BoundaryError) as error:
+        raise _refusal(path, f"{error}") from error
+
+
+def _state_member(number: int) -> str:
+    return f"state/{number}.npy"
+
+
+def _refusal(path: Any, why: str) -> BoundaryError:
+    return BoundaryError(
+        f"cannot load {os.fspath(path)!r}: {why}; compile and save the program again, or copy the file again"
+    )
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename durable, where directories can be opened."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

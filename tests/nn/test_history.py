@@ -1,0 +1,58 @@
+"""History as data and as a picture; callbacks."""
+
+import json
+
+import pytest
+
+from graphnn.errors import GraphError
+from graphnn.nn.callbacks import EarlyStopping
+from graphnn.nn.history import History
+
+
+def recorded():
+    history = History()
+    history.record(1.0, {"val_loss": 1.5, "accuracy": 0.25})
+    history.record(0.5, {"val_loss": 1.25, "accuracy": 0.75})
+    return history
+
+
+def test_a_history_survives_json():
+    history = recorded()
+    assert history.epochs == 2
+    assert history.last() == {"loss": 0.5, "val_loss": 1.25, "accuracy": 0.75}
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        {"loss": []},
+        {"loss": "x", "val_loss": [], "metrics": {}},
+        {"loss": [1.0], "val_loss": [], "metrics": {"a": [1.0, 2.0]}},
+        {"loss": [1.0], "val_loss": [], "metrics": {"a": ["1"]}},
+        {"loss": [1.0], "val_loss": [], "metrics": [1]},
+    ],
+)
+def test_what_is_no_history_is_refused(data):
+    with pytest.raises(GraphError):
+        History.from_dict(data)
+
+
+def test_the_plot_shows_losses_and_metrics(tmp_path):
+    figure = recorded().plot(tmp_path / "history.png")
+    loss, metric = figure.axes
+    assert [line.get_label() for line in loss.lines] == ["training", "validation"]
+    assert list(loss.lines[1].get_ydata()) == [1.5, 1.25]
+    assert [line.get_label() for line in metric.lines] == ["accuracy"]
+    assert (loss.get_xlabel(), loss.get_ylabel()) == ("epoch", "loss")
+    assert (tmp_path / "history.png").read_bytes()[:4] == b"\x89PNG"
+    assert len(History([1.0]).plot().axes) == 1
+    assert len(History().plot().axes) == 1
+
+
+def test_early_stopping_refuses_nonsense():
+    with pytest.raises(GraphError, match="mode"):
+        EarlyStopping(mode="less")
+    with pytest.raises(GraphError, match="patience"):
+        EarlyStopping(patience=0)

@@ -1,0 +1,84 @@
+"""Runs tensors of a network three ways: by the reference evaluator, by the loop interpreter, and natively."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+import graphnn as gn
+from graphnn.declare.reference import infer_sizes
+from graphnn.emit.module import emit
+from graphnn.emit.target import host
+from graphnn.lower.builder import lower
+from graphnn.lower.interpreter import interpret
+from graphnn.lower.ir import Program
+from graphnn.run.jit import compile_object, load_object
+from graphnn.schedule.memory import evaluate as evaluate_size
+from graphnn.schedule.passes import schedule
+from graphnn.simplify.passes import Simplified, simplify
+
+Array = np.ndarray[Any, Any]
+Values = Mapping[str, Any]
+Accuracy = Literal["fast", "tight"]
+POISON = {"int64": -777, "bool": True}  # what a result holds before it is written; NaN for floats
+
+
+class Chain:
+    """The stages from `simplify` to native code for some tensors, each made once."""
+
+    def __init__(
+        self,
+        tensors: Sequence[gn.Tensor],
+        accuracy: Accuracy = "fast",
+        sizes: Mapping[str, int] | None = None,
+        debug: bool = False,
+    ) -> None:
+        self.tensors, self.network = list(tensors), tensors[0].network
+        self.simplified: Simplified = simplify(self.network, self.tensors, sizes=sizes, accuracy=accuracy)
+        self.loops: Program = lower(self.simplified.program)
+        self.scheduled: Program = schedule(self.loops)
+        leaves = {**self.network.inputs, **self.network.state_variables}
+        self.names = [f"{t.name}.out" if t.name in leaves else t.name for t in tensors]
+        self.module = emit(self.scheduled, host(), debug=debug)
+        self._function: Any = None
+
+    def interpreted(self, values: Values, scheduled: bool = False) -> list[Array]:
+        """The results by the interpreter, before or after scheduling."""
+        program = self.scheduled if scheduled else self.loops
+        sizes = self._sizes(values)
+        arrays = {b.name: self._array(b, values, sizes) for b in program.buffers if b.role != "temp"}
+        interpret(program, arrays, sizes)
+        return [arrays[name] for name in self.names]
+
+    def native(self, values: Values) -> list[Array]:
+        """The results by native code."""
+        if self._function is None:
+            self._function = load_object(compile_object(self.module.text, host()), self.module.entry)
+        sizes = self._sizes(values)
+        program = self.scheduled
+        stored = [self._array(b, values, sizes).transpose(b.layout).copy(order="C") for b in program.buffers]
+        pointers = (ctypes.c_void_p * max(1, len(stored)))(*(a.ctypes.data for a in stored))
+        numbers = (ctypes.c_int64 * max(1, len(program.sizes)))(*(sizes[s] for s in program.sizes))
+        code = self._function(ctypes.addressof(pointers), ctypes.addressof(numbers))
+        assert code == 0, self.module.checks[code]
+        found = {b.name: a.transpose(np.argsort(b.layout)) for b, a in zip(program.buffers, stored, strict=True)}
+        return [found[name] for name in self.names]
+
+    def _sizes(self, values: Values) -> dict[str, int]:
+        leaves = {**self.network.inputs, **self.network.state_variables}
+        given = {name: np.asarray(value) for name, value in values.items()}
+        return infer_sizes([leaves[name] for name in given], given, {})
+
+    def _array(self, buffer: Any, values: Values, sizes: dict[str, int]) -> Array:
+        shape = tuple(evaluate_size(extent, sizes) for extent in buffer.shape)
+        if buffer.name in values:
+            return np.array(values[buffer.name], dtype=buffer.dtype).reshape(shape)
+        return np.full(shape, POISON.get(buffer.dtype, np.nan), buffer.dtype)
+
+
+def reference(tensors: Sequence[gn.Tensor], values: Values) -> list[Array]:
+    """The results by the reference evaluator, in float64."""
+    return gn.evaluate(tensors, values)
