@@ -13,6 +13,10 @@ from graphnn.declare.scalars import PRIMITIVES
 from graphnn.errors import DeriveError
 
 
+class StepError(DeriveError):
+    """The body is a step of the access: its derivative is zero wherever there is one."""
+
+
 def expand_primitives(body: sympy.Expr) -> sympy.Expr:
     """log1p(u) -> log(1 + u): the scalar primitives by their definitions, which sympy can differentiate."""
     for primitive, definition in PRIMITIVES.items():
@@ -42,12 +46,12 @@ def _precedence(argument: sympy.Expr) -> tuple[int, str]:
 
 
 def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr:
-    """d body / d symbol. DeriveError where the body is a step of that symbol: it has no useful derivative."""
+    """d body / d symbol. StepError where the body is a step of that symbol: it has no useful derivative."""
     smooth = select_extremes(expand_primitives(body))
     derivative = sympy.diff(smooth, symbol)
     derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
     if derivative == 0 and smooth.has(symbol):
-        raise DeriveError(
+        raise StepError(
             f"{op}: the formula {smooth} is piecewise constant in {symbol}: a step is not differentiable "
             "(its derivative is 0 wherever it exists), so no gradient flows through it"
         )

@@ -11,6 +11,7 @@ from graphnn.declare.definition import FLOATS, Definition, Extent, OperandType, 
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand, axis_symbol
 from graphnn.derive.adjoint import Ties, derive_adjoint
+from graphnn.derive.scalar import StepError
 from graphnn.errors import DeriveError
 
 
@@ -47,6 +48,7 @@ def _sweep(network: Network, ys: list[Tensor], xs: list[Tensor], ties: Ties, key
     label = "+".join(y.name for y in ys)
     contributions: dict[str, list[Tensor]] = {}
     totals: dict[str, Tensor] = {}
+    flat = False
     for y in ys:
         contributions.setdefault(y.name, []).append(_fill(network, y, 1, f"d{y.name}/d{y.name}"))
     for node in reversed(order):
@@ -55,11 +57,11 @@ def _sweep(network: Network, ys: list[Tensor], xs: list[Tensor], ties: Ties, key
             continue
         total = parts[0] if len(parts) == 1 else _total(network, parts, f"d{label}/d{node.name}")
         totals[node.name] = total
-        _push(network, node, total, reaching, ties, label, contributions)
+        flat |= _push(network, node, total, reaching, ties, label, contributions)
     dependent = {t.name for t in order}
     for x in xs:
         if x.name not in totals:
-            if x.name in dependent:
+            if x.name in dependent and not flat:
                 raise DeriveError(
                     f"every way from '{x.name}' to '{label}' leads through an integer, a condition or an index: "
                     "there is no gradient"
@@ -88,21 +90,33 @@ def _push(
     ties: Ties,
     label: str,
     contributions: dict[str, list[Tensor]],
-) -> None:
-    """Add the contributions of `node` to the adjoints of its operands, one addend per access."""
+) -> bool:
+    """Add the contributions of `node` to the adjoints of its operands, one addend per access.
+
+    A step in a gradient, such as relu's [z > 0] in a second derivative, contributes nothing: then the result is True.
+    A step in a network as declared is an error.
+    """
     definition = node.definition
     if definition is None:
-        return
+        return False
+    flat = False
     operands = network.operands(node)
     for number, access in enumerate(definition.accesses):
         operand = operands[access.operand]
         if operand.name not in reaching or operand.dtype not in FLOATS or not _in_body(definition, access.symbol):
             continue
-        recipe = derive_adjoint(definition, number, ties)
+        try:
+            recipe = derive_adjoint(definition, number, ties)
+        except StepError:
+            if not network.graph.nodes[node.name].get("derived"):
+                raise
+            flat = True
+            continue
         name = network.fresh_name(f"d{label}/d{operand.name}")
         adjoint = network.add_recipe(recipe, (*operands, node, incoming), label=recipe[-1].definition.op, name=name)
         network.graph.nodes[adjoint.name]["attributes"] = {"of": node.name, "addend": number}
         contributions.setdefault(operand.name, []).append(adjoint)
+    return flat
 
 
 def _in_body(definition: Definition, symbol: sympy.Symbol) -> bool:

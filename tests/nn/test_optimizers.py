@@ -209,7 +209,7 @@ def test_errors_name_what_is_wrong(make, message):
 
 
 def test_a_new_value_must_read_an_array():
-    net, loss = quadratic_network()
+    _, loss = quadratic_network()
     with pytest.raises(GraphError, match="reads no weight"):
         Trainer(loss, optimizer("zero", lambda w, g: {"w": 0})())
 
