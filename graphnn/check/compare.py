@@ -18,7 +18,7 @@ import mpmath
 import numpy as np
 
 from graphnn.check.analytic import find_obstacle
-from graphnn.check.differences import STEPS, Array, Function, Slopes, complex_step, measure_slopes
+from graphnn.check.differences import SMALL_STEP, STEPS, Array, Function, Slopes, complex_step, measure_slopes
 from graphnn.check.point import Point
 from graphnn.check.report import Comparison, Element, Report
 from graphnn.declare.definition import FLOATS
@@ -121,9 +121,11 @@ class _Judge:
         """All four at `sample` elements, native and exact at all."""
         chosen = self._choose(sample, generator)
         judged = [i for i in chosen if math.isfinite(self.exact[i])]
-        curve = self._curve(judged[:CURVE_ELEMENTS])
-        step = min(curve, key=lambda entry: entry[1], default=(STEPS[5], 0.0))[0]
-        slopes = {i: self._slopes(i, step) for i in judged}
+        curve = self._curve(judged[-CURVE_ELEMENTS:])
+        usable = [entry for entry in curve if entry[0] <= SMALL_STEP or not self.obstacle]
+        step = min(usable, key=lambda entry: entry[1], default=(SMALL_STEP, 0.0))[0]
+        kinks = self.obstacle is not None
+        slopes = {i: measure_slopes(self.function, self.at, i, step, kinks) for i in judged}
         imaginary = {} if self.obstacle else {i: complex_step(self.function, self.at, i) for i in judged}
         for i, found in slopes.items():
             if found.kinked:
@@ -158,15 +160,14 @@ class _Judge:
         order = list(dict.fromkeys([*suspects.tolist(), *drawn.tolist()]))[:sample]
         return [tuple(int(i) for i in np.unravel_index(flat, self.errors.shape)) for flat in order]
 
-    def _slopes(self, index: Index, step: float) -> Slopes:
-        return measure_slopes(self.function, self.at, index, step, self.obstacle is not None)
-
     def _curve(self, indices: Sequence[Index]) -> Curve:
-        """The largest error of the central difference at each step, relative to the leaf's largest gradient."""
-        if not indices:
-            return ()
-        errors = [max(self._slopes(i, step).distance(self.exact[i]) for i in indices) / self.scale for step in STEPS]
-        return tuple((s, error if math.isfinite(error) else math.inf) for s, error in zip(STEPS, errors, strict=True))
+        """The median error of the central difference at each step, relative to the leaf's largest gradient."""
+        errors = [
+            [abs(measure_slopes(self.function, self.at, i, step, False).central - self.exact[i]) for i in indices]
+            for step in STEPS
+        ]
+        medians = [float(np.median(e)) / self.scale for e in errors if e]
+        return tuple((s, m if math.isfinite(m) else math.inf) for s, m in zip(STEPS, medians, strict=False))
 
     def _worst(self, slopes: dict[Index, Slopes], imaginary: dict[Index, float]) -> Element | None:
         """The element whose native value is off the most, of those that were differentiated numerically."""

@@ -16,6 +16,8 @@ STEPS = tuple(10.0**-n for n in range(1, 13))
 # Squire and Trapp, SIAM Review 40 (1998): nothing is subtracted, so the step may be as small as one likes. The error
 # is of order step**2, far below an ulp.
 COMPLEX_STEP = 1e-20
+SMALL_STEP = 1e-4  # where curvature does not look like a kink any more
+JUMP = 1e-3  # the relative difference of one-sided slopes that makes a kink
 NOISE = 32  # ulps of the function's value that summation may be off by
 
 
@@ -42,19 +44,21 @@ class Slopes:
 
 
 def measure_slopes(function: Function, at: Array, index: tuple[int, ...], step: float, kinks: bool) -> Slopes:
-    """The slopes of `function` by at[index], from its values at -step, 0 and +step; `kinks` says whether it has any.
+    """The slopes of `function` by at[index]. Without kinks, those to the left and right are not told apart.
 
-    The step that counts is the one between the numbers that are really representable.
+    The step that counts is the one between the numbers that are really representable. Curvature makes left and right
+    differ by step * f'', so that only a step of at most SMALL_STEP can tell a kink.
     """
     centre = at[index]
     below, above = centre - step, centre + step
-    low, middle, high = (float(function(_replaced(at, index, x))) for x in (below, centre, above))
-    left, right = (middle - low) / (centre - below), (high - middle) / (above - centre)
-    noise = NOISE * np.finfo(np.float64).eps * max(abs(low), abs(middle), abs(high)) / step
-    # Curvature alone makes left and right differ by step * f'', a kink by what does not shrink with the step.
-    jump = abs(right - left)
-    kinked = kinks and jump > 1e-3 * max(abs(left), abs(right)) + 2 * noise
-    return Slopes(left, right, (high - low) / (above - below), float(noise), bool(kinked))
+    low, high = (float(function(_replaced(at, index, x))) for x in (below, above))
+    noise = NOISE * float(np.finfo(np.float64).eps) * max(abs(low), abs(high)) / step
+    left = right = central = (high - low) / float(above - below)
+    if kinks:
+        middle = float(function(at))
+        left, right = (middle - low) / float(centre - below), (high - middle) / float(above - centre)
+    kinked = abs(right - left) > JUMP * max(abs(left), abs(right)) + 2 * noise
+    return Slopes(left, right, central, noise, kinked)
 
 
 def complex_step(function: Function, at: Array, index: tuple[int, ...]) -> float:

@@ -86,8 +86,13 @@ def _batch_size(network: Network) -> str:
     """The size that numbers the rows of inputs and occurs in no other extent of theirs; "" if there is none."""
     shapes = [t.shape_exprs for t in network.inputs.values()]
     leading = [s[0].name for s in shapes if s and isinstance(s[0], sympy.Symbol)]
-    inner = {symbol.name for s in shapes for n, extent in enumerate(s) for symbol in extent.free_symbols
-             if n > 0 or symbol != extent}
+    inner = {
+        symbol.name
+        for s in shapes
+        for n, extent in enumerate(s)
+        for symbol in extent.free_symbols
+        if n > 0 or symbol != extent
+    }
     return next((name for name in leading if name not in inner), "")
 
 

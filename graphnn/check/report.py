@@ -29,19 +29,19 @@ class Element:
 class Comparison:
     """The gradient by one leaf. Errors are the largest relative ones over the elements that were judged.
 
-    worst             the element whose native value is off the most
+    worst             the sampled element whose native value is off the most; None where no element is finite
     native_error      native against the formula in high precision, over all elements
     difference_error  central difference against that formula, over a sample; at a kink the one-sided interval counts
     complex_error     complex step against that formula, over a sample; None where the loss is not analytic
     obstacle          where it is not analytic, else ""
     kinks             elements of the sample whose interval crosses a kink
-    step, curve       the step with the least error, and the error at each step
+    step, curve       the step with the least error, and the (median) error at each step
     agrees            whether all are within what rounding explains
     """
 
     name: str
     shape: tuple[int, ...]
-    worst: Element
+    worst: Element | None
     native_error: float
     difference_error: float
     complex_error: float | None
@@ -101,9 +101,10 @@ class Report:
         table.add_column("")
         for c in self.comparisons:
             w = c.worst
-            index = f"[{', '.join(map(str, w.index))}]"
-            values = (_value(v) for v in (w.native, w.exact, w.difference, w.complex_step))
-            table.add_row(Text(c.name, style="bold"), Text(index), *values, _verdict(c.agrees))
+            values = [] if w is None else [w.native, w.exact, w.difference, w.complex_step]
+            index = "" if w is None else f"[{', '.join(map(str, w.index))}]"
+            cells = [_value(v) for v in values] or [""] * 4
+            table.add_row(Text(c.name, style="bold"), Text(index), *cells, _verdict(c.agrees))
             shape = Text(" x ".join(map(str, c.shape)) or "scalar", style="dim")
             kinks = Text(f"{c.kinks} kinked" if c.kinks else "", style="yellow")
             step = Text(f"{_error(c.difference_error)} h={c.step:.0e}", style="dim")
@@ -122,18 +123,28 @@ class Report:
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         for c in self.comparisons:
-            steps, errors = zip(*((s, e) for s, e in c.curve if e > 0 and math.isfinite(e)), strict=True) or ((), ())
-            (line,) = axes.loglog(steps, errors, label=c.name.replace("$", r"\$"), marker=".", markersize=4)
-            best = min(zip(errors, steps, strict=True))
-            axes.plot(best[1], best[0], marker="o", markersize=9, markerfacecolor="none", color=line.get_color())
+            points = [(step, error) for step, error in c.curve if 0 < error < math.inf]
+            if not points:
+                continue
+            steps, errors = zip(*points, strict=True)
+            (line,) = axes.loglog(steps, errors, label=_inert(c.name), marker=".", markersize=4, linewidth=1.5)
+            best = min(points, key=lambda point: point[1])
+            axes.plot(*best, marker="o", markersize=9, markerfacecolor="none", color=line.get_color())
         axes.set(xlabel="step size h", ylabel="relative error of the central difference")
-        axes.set_title(f"symbolic against numeric: {self.loss}".replace("$", r"\$"), loc="left", fontsize=11)
+        axes.set_title(f"symbolic against numeric: {_inert(self.loss)}", loc="left", fontsize=11)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
+
+
+def _inert(name: str) -> str:
+    """A name that matplotlib takes neither for mathematics nor for one to hide."""
+    shown = name.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _value(value: float | None) -> str:

@@ -86,7 +86,8 @@ class Op:
         networks = {id(t.network): t.network for t in bound if hasattr(t, "network")}
         if len(networks) != 1 or len([t for t in bound if hasattr(t, "network")]) != len(bound):
             kinds = ", ".join(f"{o}: {type(given[o]).__name__}" for o in self.operands)
-            raise GraphError(f"{self.name} needs Tensors of one network as operands, got {kinds}")
+            several = f" of {len(networks)} networks" if len(networks) > 1 else ""
+            raise GraphError(f"{self.name} needs Tensors of one network as operands, got {kinds}{several}")
         attributes = {**self.attributes, **keywords}
         types = [OperandType(t.shape_exprs, t.dtype) for t in bound]
         # A float constant makes the result a float, as in NumPy, though the formula holds 2 for 2.0.

@@ -96,10 +96,11 @@ def _name(name: str) -> str:
     return name if len(name) == 1 and name.isalpha() else f"\\mathrm{{{name.translate(_ESCAPES)}}}"
 
 
+_OPERATORS = {"sum": "\\sum", "prod": "\\prod", "max": "\\max", "min": "\\min"}
+
+
 class _Printer(LatexPrinter):  # type: ignore[misc]
     """sympy's printer with accesses as subscripts and reductions as big operators."""
-
-    _OPERATORS = {"sum": "\\sum", "prod": "\\prod", "max": "\\max", "min": "\\min"}
 
     def _print_Entry(self, entry: Entry, exp: str | None = None) -> str:
         index = " ".join(self._print(i) if i.is_Atom else f"({self._print(i)})" for i in entry.index)
@@ -111,7 +112,7 @@ class _Printer(LatexPrinter):  # type: ignore[misc]
     def _print_Reduction(self, reduction: Reduction) -> str:
         below = ", ".join(map(_axis, reduction.axes))
         condition = "" if reduction.guard == sympy.true else f",\\; {self._print(reduction.guard)}"
-        operator = self._OPERATORS[reduction.reducer]
+        operator = _OPERATORS[reduction.reducer]
         return f"{operator}_{{{below}{condition}}} {self.parenthesize(reduction.body, 40)}"
 
     def _print_Symbol(self, symbol: sympy.Symbol, style: str = "plain") -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from bisect import bisect_left
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -13,6 +15,7 @@ from graphnn.schedule.memory import ALIGNMENT
 
 Array = npt.NDArray[Any]
 
+_PAGE = 4096
 _BYTE = np.dtype(np.uint8)
 _word = ctypes.c_size_t.from_address
 _DATA = object.__basicsize__  # `char *data` is the first field of PyArrayObject, after the object's own
@@ -43,10 +46,29 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.ndarray(shape, dtype, raw, -address(raw) % ALIGNMENT)
 
 
+def fresh(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An uninitialised C-contiguous array. NumPy aligns to 16 bytes; up to a page it is not worth 0.7 us to do better."""
+    return np.empty(shape, dtype) if prod(shape) * dtype.itemsize <= _PAGE else aligned_empty(shape, dtype)
+
+
 def span(array: Array) -> tuple[int, int]:
     """The half-open interval of addresses of a C-contiguous array; exact, so two arrays overlap where these do."""
     start = address(array)
     return start, start + array.nbytes
+
+
+class Spans:
+    """Where some disjoint arrays lie in memory."""
+
+    def __init__(self, arrays: Iterable[Array]) -> None:
+        spans = sorted(span(array) for array in arrays if array.nbytes)
+        self._starts = [start for start, _ in spans]
+        self._ends = [end for _, end in spans]
+
+    def meet(self, start: int, end: int) -> bool:
+        """Whether an address of [start, end) belongs to one of the arrays."""
+        before = bisect_left(self._starts, end)  # those that start in front of `end`; the last of them reaches furthest
+        return start < end and before > 0 and self._ends[before - 1] > start
 
 
 def is_plain(array: Array) -> bool:

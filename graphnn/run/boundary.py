@@ -15,13 +15,14 @@ neither an input, nor a state, nor each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import Array, aligned_empty, is_plain, span
+from graphnn.run.arrays import Array, aligned_empty, fresh, is_plain, span
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.resolve import Resolved, Shape, resolve
 from graphnn.run.states import BoundStates
@@ -30,7 +31,8 @@ KEPT_SHAPES = 64  # combinations of input shapes whose resolution is kept; a tra
 _WEAK = (bool, int, float, list, tuple)
 _KINDS = "biuf"  # a weak value may take a dtype whose kind is not left of its own
 _UNSIGNED = np.dtype(np.uint64)
-_largest = np.maximum.reduce
+_largest, _smallest = np.maximum.reduce, np.minimum.reduce
+_EPS = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 
 
 class Boundary:
@@ -40,7 +42,7 @@ class Boundary:
         self._manifest = manifest
         self._inputs = manifest.inputs
         self._expected = tuple((b.name, b.numpy_dtype) for b in self._inputs)
-        self._produced = tuple((b.name, b.numpy_dtype) for b in manifest.of("output"))
+        self._produced = manifest.of("output")
         names = [b.name for b in self._inputs]
         self._bounded = tuple((names.index(name), name) for name, _ in manifest.index_bounds)
         self._distributions = tuple(map(names.index, manifest.distributions))
@@ -99,47 +101,48 @@ class Boundary:
     def keep_apart(self, inputs: Sequence[Array], states: BoundStates) -> None:
         """Raise BoundaryError where an input shares memory with a state that the program updates."""
         for spec, array in zip(self._inputs, inputs, strict=True):
-            if states.overlapped(array):
+            if states.updated.meet(*span(array)):
                 raise BoundaryError(f"input {spec} is the memory of a state that the program updates; pass a .copy()")
 
     def allocate(self, resolved: Resolved) -> dict[str, Array]:
         """A fresh array per output buffer."""
-        return {name: aligned_empty(resolved.outputs[name], dtype) for name, dtype in self._produced}
+        return {b.name: fresh(resolved.outputs[b.name], b.numpy_dtype) for b in self._produced}
 
     def admit_outputs(
-        self, out: Any, resolved: Resolved, inputs: Sequence[Array], states: Iterable[Array]
+        self, out: Any, resolved: Resolved, inputs: Sequence[Array], states: BoundStates
     ) -> dict[str, Array]:
         """The caller's output arrays by buffer name; `out` has the structure that a call returns."""
+        found: dict[str, Array] = {}
+        for name, array in zip(self._manifest.outputs.buffers, self._flat(out), strict=True):
+            if found.setdefault(name, array) is not array:
+                raise BoundaryError(f"out=: output {name} is returned twice, so both places need the same array")
+        taken = [(*span(array), name) for array, (name, _) in zip(inputs, self._expected, strict=True)]
+        for spec in self._produced:
+            array = found[spec.name]
+            _check_out(spec, array, resolved.outputs[spec.name])
+            start, end = span(array)
+            others = [name for low, high, name in taken if low < end and start < high and low < high and start < end]
+            if states.spans.meet(start, end):
+                others.append("a state")
+            if others:
+                raise BoundaryError(
+                    f"out= for {spec} overlaps {others[0]} in memory; give each output memory of its own"
+                )
+            taken.append((start, end, spec.name))
+        return {spec.name: found[spec.name] for spec in self._produced}
+
+    def _flat(self, out: Any) -> list[Any]:
         outputs = self._manifest.outputs
         match outputs.structure:
             case "single":
-                given = [out]
+                return [out]
             case "list" if isinstance(out, list | tuple) and len(out) == len(outputs.buffers):
-                given = list(out)
+                return list(out)
             case "dict" if isinstance(out, dict) and set(out) == set(outputs.keys):
-                given = [out[key] for key in outputs.keys]
-            case _:
-                wanted = (
-                    f"dict with the keys {', '.join(outputs.keys)}"
-                    if outputs.keys
-                    else f"list of {len(outputs.buffers)}"
-                )
-                raise BoundaryError(f"out= must be a {wanted} arrays, not {_described(out)}")
-        specs = {b.name: b for b in self._manifest.of("output")}
-        found: dict[str, Array] = {}
-        for name, array in zip(outputs.buffers, given, strict=True):
-            if found.setdefault(name, array) is not array:
-                raise BoundaryError(f"out=: output {name} is returned twice, so both places need the same array")
-            _check_out(specs[name], array, resolved.outputs[name])
-        taken = [(*span(array), f"input {b.name}") for array, b in zip(inputs, self._inputs, strict=True)]
-        taken += [(*span(array), f"state {b.name}") for array, b in zip(states, self._manifest.states, strict=True)]
-        for name, array in found.items():
-            start, end = span(array)
-            for low, high, other in taken:
-                if max(start, low) < min(end, high):
-                    raise BoundaryError(f"out= for {name} overlaps {other} in memory; give it an array of its own")
-            taken.append((start, end, f"out= for {name}"))
-        return {name: found[name] for name, _ in self._produced}
+                return [out[key] for key in outputs.keys]
+        keys = ", ".join(outputs.keys)
+        wanted = f"a dict with the keys {keys}" if keys else f"a list of {len(outputs.buffers)} arrays"
+        raise BoundaryError(f"out= must be {wanted}, not {_described(out)}")
 
 
 def _typed(spec: BufferSpec, value: Any) -> Array:
@@ -186,10 +189,13 @@ def _out_of_bounds(spec: BufferSpec, array: Array, bound: int) -> BoundaryError:
 
 
 def _check_distribution(spec: BufferSpec, array: Array) -> None:
-    sums = array.sum(axis=-1, dtype=np.float64)
-    tolerance = (array.shape[-1] + 1) * np.finfo(array.dtype).eps
-    wrong = ~(np.abs(sums - 1) <= tolerance)  # so that NaN is wrong
-    if wrong.any():
+    if array.size == 0 and prod(array.shape[:-1]) == 0:
+        return
+    sums = np.add.reduce(array, axis=-1, dtype=np.float64)
+    tolerance = (array.shape[-1] + 1) * _EPS[spec.dtype]
+    # A NaN reaches both extremes and fails both comparisons.
+    if not (_smallest(sums, axis=None) >= 1 - tolerance and _largest(sums, axis=None) <= 1 + tolerance):
+        wrong = ~(np.abs(sums - 1) <= tolerance)
         first = tuple(map(int, np.argwhere(wrong)[0]))
         raise BoundaryError(
             f"input {spec} was promised to hold distributions: the row at {list(first)} sums to {sums[first]:.9g}; "

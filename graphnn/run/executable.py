@@ -79,7 +79,7 @@ class Executable:
         if out is None:
             results = boundary.allocate(resolved)
         else:
-            results = boundary.admit_outputs(out, resolved, arrays, states.arrays)
+            results = boundary.admit_outputs(out, resolved, arrays, states)
         try:
             frame = self._frames.pop()
         except IndexError:

@@ -19,26 +19,12 @@ _BYTE = np.dtype(np.uint8)
 class Frame:
     """Reused from call to call, by one call at a time; only what differs from the last call is written again."""
 
-    __slots__ = (
-        "_arena",
-        "_inputs",
-        "_outputs",
-        "_resolved",
-        "_sizes",
-        "_state_positions",
-        "_states",
-        "_table",
-        "sizes_address",
-        "table_address",
-    )
-
     def __init__(self, manifest: Manifest) -> None:
         self._table = (ctypes.c_int64 * max(len(manifest.buffers), 1))()
         self._sizes = (ctypes.c_int64 * max(len(manifest.sizes), 1))()
         self.table_address = ctypes.addressof(self._table)
         self.sizes_address = ctypes.addressof(self._sizes)
-        self._inputs = _positions(manifest, "input")
-        self._outputs = _positions(manifest, "output")
+        self._arrays = _positions(manifest, "input") + _positions(manifest, "output")
         self._state_positions = _positions(manifest, "state")
         self._arena: Array = aligned_empty((0,), _BYTE)
         self._resolved: Resolved | None = None
@@ -60,9 +46,7 @@ class Frame:
             for position, pointer in zip(self._state_positions, states.addresses, strict=True):
                 table[position] = pointer
             self._states = states
-        for position, array in zip(self._inputs, inputs, strict=True):
-            table[position] = address(array)
-        for position, array in zip(self._outputs, outputs, strict=True):
+        for position, array in zip(self._arrays, (*inputs, *outputs), strict=True):
             table[position] = address(array)
 
 

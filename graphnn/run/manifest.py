@@ -25,6 +25,8 @@ from graphnn.run.readers import read_integer, read_list, read_pairs, read_table,
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
 from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
 
+_NUMPY: dict[DType, np.dtype[Any]] = {name: np.dtype(name) for name in get_args(DType)}
+
 Structure = Literal["single", "list", "dict"]
 
 
@@ -40,7 +42,7 @@ class BufferSpec:
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.dtype)
+        return _NUMPY[self.dtype]
 
     def __str__(self) -> str:
         """x: float32[N, 64]"""

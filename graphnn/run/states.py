@@ -6,7 +6,6 @@ compiled for, and the program only reads, a converted copy is used until the own
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import Array, address, is_plain, span
+from graphnn.run.arrays import Array, Spans, address, is_plain
 from graphnn.run.manifest import Manifest
 from graphnn.run.resolve import concrete_shape
 
@@ -46,20 +45,13 @@ class HeldState:
 
 @dataclass(slots=True)
 class BoundStates:
-    """The states' arrays in the manifest's order, as of `version`. `starts` and `ends` are those of updated ones."""
+    """The states' arrays in the manifest's order, as of `version`, and where they and the updated ones of them lie."""
 
     version: int
     arrays: tuple[Array, ...]
     addresses: tuple[int, ...]
-    starts: list[int]
-    ends: list[int]
-
-    def overlapped(self, array: Array) -> bool:
-        """Whether an array shares memory with a state that the program updates."""
-        start, end = span(array)
-        before = bisect_right(self.starts, start)
-        reached = before > 0 and self.ends[before - 1] > start
-        return start < end and (reached or (before < len(self.starts) and self.starts[before] < end))
+    spans: Spans
+    updated: Spans
 
 
 def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
@@ -69,13 +61,12 @@ def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
         arrays = {spec.name: _fetch(manifest, spec.name, source) for spec in manifest.states}
         if source.version == version:  # else an owner's conversion may have replaced an array fetched before it
             break
-    spans = sorted(span(arrays[name]) for name in manifest.updates if arrays[name].nbytes)
     return BoundStates(
         version=version,
         arrays=tuple(arrays.values()),
         addresses=tuple(map(address, arrays.values())),
-        starts=[start for start, _ in spans],
-        ends=[end for _, end in spans],
+        spans=Spans(arrays.values()),
+        updated=Spans(arrays[name] for name in manifest.updates),
     )
 
 

@@ -168,7 +168,8 @@ class _Simplifier:
 class Simplified:
     """The result: formulas, how they came about, and what the boundary must check of integer and distribution inputs.
 
-    `results` names the array of each output tensor; `made` holds each array's final assignment, `smooth` maps before stabilisation, `inlined` what was expanded.
+    `results` names the array of each output tensor; `made` holds each array's final assignment, `smooth` the maps
+    before stabilisation, `inlined` what was expanded.
     """
 
     program: FormulaProgram
@@ -241,7 +242,8 @@ def simplify(
         arrays.append(Array(state, final(tensor.dtype), shape, "state"))
     free = {s.name for n in order for d in n.shape_exprs for s in d.free_symbols} - set(sizes or {})
     program = FormulaProgram(network.name, tuple(sorted(free)), tuple(arrays), formulas, tuple(news.items()))
-    checks = tuple((name, plain.index(b)) for name, b in bounds.items() if name in leaves and leaves[name].kind == "input")
+    inputs = [name for name, leaf in leaves.items() if leaf.kind == "input"]
+    checks = tuple((name, plain.index(bounds[name])) for name in inputs if name in bounds)
     return Simplified(
         program,
         simplifier.trace,

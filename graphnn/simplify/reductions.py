@@ -24,7 +24,8 @@ from graphnn.simplify.rules import Trace
 class Facts:
     """What is known of arrays.
 
-    `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length, sum to 1.
+    `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length,
+    sum to 1.
     """
 
     bounds: Mapping[str, sympy.Expr]

@@ -4,7 +4,8 @@
 
 A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, or
 when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare
-re-index (transpose, reshape, slice, broadcast) never is, unless it is an output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it cancels.
+re-index (transpose, reshape, slice, broadcast) never is, unless it is an output. A monomial of exponentials, exp(z)/s,
+is inlined for the algebra: it cancels.
 """
 
 from __future__ import annotations

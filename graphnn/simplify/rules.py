@@ -11,47 +11,51 @@ from types import MappingProxyType
 
 import sympy
 
+from graphnn.declare.scalars import expm1, log1p
 from graphnn.simplify.heads import Sigmoid
 
-x, y, a, m, n = sympy.symbols("x y a m n", real=True)
+x, y, a, m = sympy.symbols("x y a m", real=True)
 p = sympy.Symbol("p", positive=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`before` equals `after` for real x, y where `domain` holds (an empty domain: everywhere)."""
+    """`before` becomes `after` for real x, y, a and positive p where `domain` holds (empty: everywhere).
+
+    Scalar rules are expressions; rules about sums and accesses are text in index notation.
+    """
 
     name: str
-    before: sympy.Expr
-    after: sympy.Expr
+    before: sympy.Expr | str
+    after: sympy.Expr | str
     domain: str = ""
 
 
-def _line(name: str, before: sympy.Expr, after: sympy.Expr, domain: str = "") -> Rule:
-    return Rule(name, before, after, domain)
+_exp, _log = sympy.exp, sympy.log
 
 
-_exp, _log, _abs, _max = sympy.exp, sympy.log, sympy.Abs, sympy.Max
-_softplus = _max(x, 0) + sympy.Function("log1p")(_exp(-_abs(x)))
+def _softplus(u: sympy.Expr) -> sympy.Expr:
+    return sympy.Max(u, 0) + log1p(_exp(-sympy.Abs(u)))
+
+
 # fmt: off
 RULES: tuple[Rule, ...] = (
-    _line("cancel", (-y/a + (1 - y)/(1 - a))*a*(1 - a), a - y, "a != 0, a != 1"),
-    _line("look through a logarithm", _log(sympy.Symbol("s")), _log(1/(1 + _exp(-x))), "s is the saved output of a node"),
-    _line("look through the output", 1 - sympy.Symbol("s"), Sigmoid(-x), "s is the saved output of a node"),
-    _line("use the condition", sympy.Symbol("select(i == t, f(t), 0)"), sympy.Symbol("select(i == t, f(i), 0)")),
-    _line("pull constant factors out", sympy.Symbol("sum(c*f(r))"), sympy.Symbol("c*sum(f(r))")),
-    _line("sum of a one-hot row", sympy.Symbol("sum(select(r == t, f(r), 0))"), sympy.Symbol("f(t)"), "t is an index of the axis"),
-    _line("promised sum", sympy.Symbol("sum(y[i, r])"), sympy.Symbol("1"), "the rows of y sum to 1, as checked at the call"),
-    _line("shift exponentials", _exp(x)/(_exp(x) + _exp(y)), _exp(x - m)/(_exp(x - m) + _exp(y - m)), "m = max(x, y)"),
-    _line("log of a product", _log(p*_exp(x)), x + _log(p), "p > 0"),
-    _line("logistic", _exp(x)/(1 + _exp(x)), Sigmoid(x)),
-    _line("logistic power", _exp(x)/(1 + _exp(x))**2, Sigmoid(x)*Sigmoid(-x)),
-    _line("complement of the logistic", 1 - Sigmoid(x), Sigmoid(-x)),
-    _line("hyperbolic tangent", (_exp(x) - _exp(-x))/(_exp(x) + _exp(-x)), sympy.tanh(x)),
-    _line("softplus", _log(1 + _exp(x)), _softplus),
-    _line("log of the logistic", _log(Sigmoid(x)), -_softplus.subs(x, -x)),
-    _line("log1p", _log(1 + p), sympy.Function("log1p")(p)),
-    _line("expm1", _exp(x) - 1, sympy.Function("expm1")(x)),
+    Rule("cancel", (-y/a + (1 - y)/(1 - a))*a*(1 - a), a - y, "a != 0, a != 1"),
+    Rule("look through a logarithm", "log(s)", "log(f(z))", "s is the saved output f(z) of a node"),
+    Rule("look through the output", "1 - s", "1 - f(z), as a product", "s is the saved output f(z) of a node"),
+    Rule("use the condition", "select(i == t, f(t), 0)", "select(i == t, f(i), 0)"),
+    Rule("pull constant factors out", "sum[r](c*f(r))", "c*sum[r](f(r))", "c does not depend on r"),
+    Rule("sum of a one-hot row", "sum[r](select(r == t, f(r), 0))", "f(t)", "t is an index of the axis"),
+    Rule("promised sum", "sum[r](y[i, r])", "1", "the rows of y sum to 1, as the call checks"),
+    Rule("shift exponentials", _exp(x)/(_exp(x) + _exp(y)), _exp(x - m)/(_exp(x - m) + _exp(y - m)), "m = max(x, y)"),
+    Rule("log of a product", _log(p*_exp(x)), x + _log(p)),
+    Rule("logistic", _exp(x)/(1 + _exp(x))**2, Sigmoid(x)*Sigmoid(-x)),
+    Rule("complement of the logistic", 1 - Sigmoid(x), Sigmoid(-x)),
+    Rule("hyperbolic tangent", (_exp(x) - _exp(-x))/(_exp(x) + _exp(-x)), sympy.tanh(x)),
+    Rule("softplus", _log(1 + _exp(x)), _softplus(x)),
+    Rule("log of the logistic", _log(Sigmoid(x)), -_softplus(-x)),
+    Rule("log1p", _log(1 + p), log1p(p)),
+    Rule("expm1", _exp(x) - 1, expm1(x)),
 )
 # fmt: on
 _NONE: Mapping[sympy.Expr, sympy.Expr] = MappingProxyType({})
@@ -79,7 +83,12 @@ class Trace:
     rewrites: list[Rewrite] = field(default_factory=list)
 
     def record(
-        self, node: str, rule: str, before: sympy.Expr, after: sympy.Expr, facts: Mapping[sympy.Expr, sympy.Expr] = _NONE
+        self,
+        node: str,
+        rule: str,
+        before: sympy.Expr,
+        after: sympy.Expr,
+        facts: Mapping[sympy.Expr, sympy.Expr] = _NONE,
     ) -> sympy.Expr:
         """Note a rewrite if it changed something; gives `after`."""
         if rule not in NAMES:

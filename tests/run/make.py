@@ -50,7 +50,12 @@ def plus(a: Expr, b: Expr) -> Op:
 
 
 def build(
-    program: Program, *, outputs: Outputs | None = None, state: StateSource | None = None, debug: bool = False, **kw: Any
+    program: Program,
+    *,
+    outputs: Outputs | None = None,
+    state: StateSource | None = None,
+    debug: bool = False,
+    **kw: Any,
 ) -> Executable:
     """Compile a loop program; by default it returns a list of its output buffers."""
     verify(program)
