@@ -32,10 +32,11 @@ from graphnn.run.manifest import Outputs, manifest_of
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan
 from graphnn.schedule.passes import schedule
+from graphnn.simplify.engine import Accuracy
 from graphnn.simplify.expr import DType
 from graphnn.simplify.formula import print_formulas
 from graphnn.simplify.instances import check_instances
-from graphnn.simplify.passes import Accuracy, simplify
+from graphnn.simplify.passes import simplify
 
 STAGES = ("declare", "derive", "simplify", "lower", "schedule", "emit", "run")
 

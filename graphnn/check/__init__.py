@@ -6,5 +6,6 @@
 compare.py      compare(): the derived formula natively and to 50 digits, differences, the complex step
 differences.py  central differences over a range of steps, one-sided slopes at kinks, the complex step
 analytic.py     where a loss stops being an analytic function of a leaf
+sample.py       draw_inputs(): random values that the inputs accept
 report.py       Report: table, plot, plain data
 """

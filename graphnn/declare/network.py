@@ -277,20 +277,20 @@ class Network:
     @classmethod
     def from_networkx(cls, graph: Any) -> Network:
         """A Network from a plain networkx graph; see `plain.from_networkx`."""
-        from graphnn.declare.plain import from_networkx  # noqa: PLC0415 - it imports this module
+        from graphnn.declare.plain import from_networkx
 
         return from_networkx(graph)
 
     def to_json(self) -> str:
         """The whole network as JSON: definitions are stored as trees, never as code."""
-        from graphnn.declare.serialize import to_json  # noqa: PLC0415 - it imports this module
+        from graphnn.declare.serialize import to_json
 
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Network:
         """A Network from `to_json` text. Nothing in it is evaluated; GraphError says what does not fit."""
-        from graphnn.declare.serialize import from_json  # noqa: PLC0415 - it imports this module
+        from graphnn.declare.serialize import from_json
 
         return from_json(text)
 

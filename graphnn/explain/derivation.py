@@ -22,7 +22,8 @@ from graphnn.derive.scalar import differentiate
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError
 from graphnn.explain.formula import formula, latex
-from graphnn.simplify.passes import Accuracy, Simplified, simplify
+from graphnn.simplify.engine import Accuracy
+from graphnn.simplify.passes import Simplified, simplify
 from graphnn.simplify.region import Assignment, entries
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.stability import stabilise

@@ -31,10 +31,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
+from graphnn.simplify.formula import Role
 
 CHAIN = 512  # terms of one multiply-add chain in a contraction; then a new chain starts
 
-Role = Literal["input", "state", "output", "temp"]
 Kind = Literal["serial", "parallel", "vector"]
 
 

@@ -73,8 +73,8 @@ class History:
     def plot(self, path: str | Path | None = None) -> Figure:
         """Losses on the left, metrics (where there are any) on the right, by epoch; saved where `path` is given."""
         # Importing matplotlib takes longer than compiling a small net; only plots need it.
-        from matplotlib.figure import Figure  # noqa: PLC0415
-        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
         panels = [("loss", {"training": self.loss, "validation": self.val_loss})]
         panels += [("metric", self.metrics)] if self.metrics else []

@@ -1,16 +1,22 @@
-"""Ctrl-C between two steps: weights and optimizer slots always belong to the same step."""
+"""Ctrl-C while native code runs: between two steps, or at once where nothing is written."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Interrupts:
     """Holds a KeyboardInterrupt back while a step runs and raises it at the step's end.
+
+    So weights and optimizer slots always belong to the same step.
 
     As a context manager it takes SIGINT over and gives it back. Elsewhere than on the main thread, and where the
     program has a handler of its own, nothing is changed: Python delivers signals to the main thread alone.
@@ -46,3 +52,20 @@ class Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def wait_for(call: Callable[[], T]) -> T:
+    """call(), on a thread of its own: Python handles a signal when a native call of the main thread has returned.
+
+    An interrupt leaves the call to finish by itself, so it must be one that changes nothing.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="evaluation").start()
+    return future.result()

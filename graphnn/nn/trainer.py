@@ -13,7 +13,7 @@ from graphnn.derive.sweep import gradients
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.nn.data import Arrays, Batches, batch_symbol, check_arrays, check_count
 from graphnn.nn.history import History
-from graphnn.nn.interrupt import Interrupts
+from graphnn.nn.interrupt import Interrupts, wait_for
 from graphnn.nn.optimizers import SGD, Optimizer
 from graphnn.nn.penalty import l2_penalty
 from graphnn.nn.progress import progress_bar
@@ -109,14 +109,15 @@ class Trainer:
     ) -> History:
         """Epochs of mini-batches drawn without replacement; what was recorded, also kept as `trainer.history`.
 
-        data        an array per input of the loss; the executable refuses labels that are out of range
+        data        an array per input of the loss
         validation  arrays for the loss and metrics at each epoch's end, over all rows in one call
         metrics     scalar Tensors of the network, or functions of the arrays that give a number; evaluated on the
                     validation data, on the training data where there is none
         callbacks   called as callback(trainer, history) at each epoch's end; True stops
 
-        Ctrl-C raises KeyboardInterrupt between two steps: the state is that of a whole number of steps, and
-        `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit, before any step.
+        Ctrl-C raises KeyboardInterrupt between two steps or during an evaluation: the state is that of a whole number
+        of steps, and `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit before
+        any step; for a label out of range, when its batch comes.
         """
         epochs = check_count("epochs", epochs, 0)
         arrays, rows = check_arrays(self._inputs, data, self._batch, self.dtype, "fit")
@@ -161,7 +162,7 @@ class Trainer:
         run = compile(tensors, threads=self.threads, dtype=self.dtype) if tensors else None
 
         def evaluate() -> dict[str, float]:
-            values = run(**read) if run else {}
+            values = wait_for(lambda: run(**read)) if run else {}
             functions = {name: metric(arrays) for name, metric in metrics.items() if not isinstance(metric, Tensor)}
             return {name: float(value) for name, value in {**values, **functions}.items()}
 

@@ -47,7 +47,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 def fresh(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An uninitialised C-contiguous array. NumPy aligns to 16 bytes; up to a page it is not worth 0.7 us to do better."""
+    """An uninitialised C-contiguous array, aligned like `aligned_empty` where it is worth the 0.7 us: above a page."""
     return np.empty(shape, dtype) if prod(shape) * dtype.itemsize <= _PAGE else aligned_empty(shape, dtype)
 
 

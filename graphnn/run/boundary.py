@@ -148,9 +148,9 @@ class Boundary:
 def _typed(spec: BufferSpec, value: Any) -> Array:
     """The value as an ndarray of the declared dtype, not yet contiguous."""
     dtype = spec.numpy_dtype
-    if isinstance(value, _WEAK):
-        return _from_numbers(spec, value)
-    array = np.asarray(value) if isinstance(value, np.generic) else value
+    array = np.asarray(value) if isinstance(value, np.generic) else value  # np.float64 is a float, too
+    if isinstance(array, _WEAK):
+        return _from_numbers(spec, array)
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise BoundaryError(f"input {spec} is {_described(value)}; convert it with np.asarray(value, np.{dtype})")
     if array.dtype != dtype:
@@ -204,15 +204,17 @@ def _check_distribution(spec: BufferSpec, array: Array) -> None:
 
 
 def _check_out(spec: BufferSpec, array: Any, shape: Shape) -> None:
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+    if not isinstance(array, np.ndarray) or (type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray)):
         raise BoundaryError(f"out= for {spec} must be an ndarray, not {_described(array)}")
     if array.dtype != spec.numpy_dtype or array.shape != shape:
         raise BoundaryError(
             f"out= for {spec} must be {spec.dtype} of shape {shape}; "
             f"the array given is {array.dtype.str} of {array.shape}"
         )
-    if not (is_plain(array) and array.flags.writeable):
-        raise BoundaryError(f"out= for {spec} must be C-contiguous, aligned and writable; its flags are\n{array.flags}")
+    flags = array.flags
+    if not flags.carray:  # all three of these at once
+        faults = {"C-contiguous": flags.c_contiguous, "aligned": flags.aligned, "writable": flags.writeable}
+        raise BoundaryError(f"out= for {spec} is not {', not '.join(f for f, holds in faults.items() if not holds)}")
 
 
 def _described(value: object) -> str:

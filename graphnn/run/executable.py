@@ -76,10 +76,8 @@ class Executable:
 
     def _run(self, arrays: list[np.ndarray[Any, Any]], resolved: Resolved, states: BoundStates, out: Any) -> Any:
         boundary = self._boundary
-        if out is None:
-            results = boundary.allocate(resolved)
-        else:
-            results = boundary.admit_outputs(out, resolved, arrays, states)
+        given = out is not None
+        results = boundary.admit_outputs(out, resolved, arrays, states) if given else boundary.allocate(resolved)
         try:
             frame = self._frames.pop()
         except IndexError:

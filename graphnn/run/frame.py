@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from graphnn.lower.ir import Role
 from graphnn.run.arrays import Array, address, aligned_empty
 from graphnn.run.manifest import Manifest
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates
+from graphnn.simplify.formula import Role
 
 _BYTE = np.dtype(np.uint8)
 

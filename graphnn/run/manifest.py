@@ -19,11 +19,12 @@ from graphnn.emit.access import written_by
 from graphnn.emit.module import EmittedModule
 from graphnn.emit.target import Target
 from graphnn.errors import BoundaryError, CompileError
-from graphnn.lower.ir import Program, Role, Stmt
+from graphnn.lower.ir import Program, Stmt
 from graphnn.lower.printer import header
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
 from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
+from graphnn.simplify.formula import Role
 
 _NUMPY: dict[DType, np.dtype[Any]] = {name: np.dtype(name) for name in get_args(DType)}
 

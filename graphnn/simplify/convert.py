@@ -14,7 +14,7 @@ import sympy
 
 from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
-from graphnn.declare.notation import Entry
+from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
@@ -43,10 +43,19 @@ _COMPARISONS: dict[type, tuple[str, bool]] = {  # name, whether the sides change
 
 
 @dataclass(frozen=True, slots=True)
-class Converter:
-    """Converts one assignment. `dtypes` gives each array's dtype, `dtype` is that of the assignment."""
+class Arrays:
+    """What is known of the arrays of a program: dtypes, shapes, and which of integers are checked before use."""
 
     dtypes: Mapping[str, DType]
+    shapes: Mapping[str, tuple[sympy.Expr, ...]]
+    checked: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Converts one assignment, whose dtype is `dtype`."""
+
+    arrays: Arrays
     dtype: DType
     origin: Origin
 
@@ -71,9 +80,23 @@ class Converter:
     def _const(self, value: float) -> Expr:
         return Const(float(value), self.dtype, self.origin)
 
-    def _load(self, entry: Entry) -> Load:
-        index = tuple(map(self.index, entry.index))
-        return Load(entry.operand, index, self.dtypes[entry.operand], Origin(entry.operand))
+    def _load(self, entry: Entry) -> Expr:
+        """A load; where a computed integer is part of the index, only inside the array, and NaN or 0 outside."""
+        dtype = self.arrays.dtypes[entry.operand]
+        load = Load(entry.operand, tuple(map(self.index, entry.index)), dtype, Origin(entry.operand))
+        computed = [
+            (index, size)
+            for index, size in zip(entry.index, self.arrays.shapes[entry.operand], strict=True)
+            if any(not self._is_checked(index, e) for e in index.atoms(IntegerEntry))
+        ]
+        if not computed:
+            return load
+        inside = sympy.And(*(c for index, size in computed for c in (sympy.Ge(index, 0), sympy.Lt(index, size))))
+        outside = Const(float("nan"), dtype) if dtype in FLOATS else Const(False if dtype == "bool" else 0, dtype)
+        return Op("select", (self.condition(inside), load, outside), dtype, self.origin)
+
+    def _is_checked(self, index: sympy.Expr, entry: IntegerEntry) -> bool:
+        return bool(index == entry) and entry.operand in self.arrays.checked
 
     # floating point -------------------------------------------------------------------------------------------
 
@@ -188,7 +211,7 @@ class Converter:
             return first
         if isinstance(expr, sympy.Not):
             return Op("not", (self.condition(expr.args[0]),), "bool", self.origin)
-        if isinstance(expr, Entry) and self.dtypes[expr.operand] == "bool":
+        if isinstance(expr, Entry) and self.arrays.dtypes[expr.operand] == "bool":
             return self._load(expr)
         if expr.func in _COMPARISONS:
             return self._comparison(expr)
@@ -201,13 +224,15 @@ class Converter:
     def _comparison(self, expr: sympy.Basic) -> Expr:
         fn, swapped = _COMPARISONS[expr.func]
         left, right = expr.args[::-1] if swapped else expr.args
-        if isinstance(left, Entry) and self.dtypes[left.operand] == "bool" and right in (0, 1):
+        if isinstance(left, Entry) and self.arrays.dtypes[left.operand] == "bool" and right in (0, 1):
             load = self._load(left)
             return load if (fn == "ne") == (right == 0) else Op("not", (load,), "bool", self.origin)
         if left.is_integer and right.is_integer:
             return Op(fn, (self.index(left), self.index(right)), "bool", self.origin)
-        floats = sorted({self.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS))
-        inner = Converter(self.dtypes, floats[0] if floats else "float64", self.origin)
+        floats = sorted(
+            {self.arrays.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS)
+        )
+        inner = Converter(self.arrays, floats[0] if floats else "float64", self.origin)
         return Op(fn, (inner.value(left), inner.value(right)), "bool", self.origin)
 
     def index(self, expr: sympy.Expr) -> Expr:

@@ -14,6 +14,8 @@ from typing import Literal
 
 from graphnn.simplify.expr import DType, Expr, Origin, Range, text
 
+Role = Literal["input", "state", "output", "temp"]
+
 
 @dataclass(frozen=True, slots=True)
 class Array:
@@ -22,7 +24,7 @@ class Array:
     name: str
     dtype: DType
     shape: tuple[Expr, ...]
-    role: Literal["input", "state", "output", "temp"]
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)

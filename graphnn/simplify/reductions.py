@@ -8,28 +8,17 @@ sum(y[i, r]) over a whole row        -> 1                       where y promises
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.definition import Extent
 from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.simplify.facts import Facts
 from graphnn.simplify.region import Assignment
 from graphnn.simplify.rules import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of arrays.
-
-    `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length,
-    sum to 1.
-    """
-
-    bounds: Mapping[str, sympy.Expr]
-    distributions: Mapping[str, sympy.Expr]
 
 
 def split_sum(

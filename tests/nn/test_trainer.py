@@ -12,7 +12,7 @@ from graphnn.errors import BoundaryError, DeriveError, DTypeError, GraphError, S
 from graphnn.nn import Constant
 from graphnn.nn.callbacks import EarlyStopping
 from graphnn.nn.data import Batches
-from graphnn.nn.interrupt import Interrupts
+from graphnn.nn.interrupt import Interrupts, wait_for
 from graphnn.nn.layers import dense
 from graphnn.nn.metrics import accuracy
 from graphnn.nn.models import mlp
@@ -155,6 +155,24 @@ def test_weight_decay_pulls_at_weights_alone():
     assert net.state["d.b"] == 3.0
 
 
+def test_training_goes_on_after_json():
+    """The slots are part of the network: its file holds them, and a new Trainer goes on with them."""
+
+    def train(through_json):
+        net, loss, _ = classifier()
+        name = loss.name
+        Trainer(loss, Momentum(0.1)).step(**separable())
+        if through_json:
+            values = {n: np.array(v) for n, v in net.state.items()}
+            net = Network.from_json(net.to_json())
+            for n, value in values.items():
+                net.state[n] = value
+        Trainer(net[name], Momentum(0.1)).step(**separable())
+        return np.array(net.state["mlp.1.W"])
+
+    np.testing.assert_array_equal(train(True), train(False))
+
+
 def test_only_the_given_parameters_move():
     net, loss, _ = classifier()
     before = {name: np.array(value) for name, value in net.state.items()}
@@ -238,6 +256,27 @@ def test_an_interrupt_waits_for_the_end_of_a_step():
     with pytest.raises(KeyboardInterrupt), Interrupts():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_does_not_wait_for_an_evaluation():
+    release, started = threading.Event(), threading.Event()
+
+    def evaluation():
+        started.set()
+        return release.wait(30)
+
+    def interrupt():
+        started.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        wait_for(evaluation)
+    assert not release.is_set()
+    release.set()
+    assert wait_for(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        wait_for(lambda: 1 / 0)
 
 
 def test_other_threads_leave_signals_alone():

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphnn.emit.module import emit
 from graphnn.emit.target import host
-from graphnn.lower.ir import Buffer, Fold, For, Program, Role, Stmt, Store
+from graphnn.lower.ir import Buffer, Fold, For, Program, Stmt, Store
 from graphnn.lower.verify import verify
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
@@ -18,6 +18,7 @@ from graphnn.run.manifest import Manifest, Outputs, manifest_of
 from graphnn.run.states import HeldState, StateSource
 from graphnn.schedule.memory import plan
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Range, Size, index_constant
+from graphnn.simplify.formula import Role
 
 Extent = int | str | Expr
 

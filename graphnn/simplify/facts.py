@@ -1,0 +1,62 @@
+"""What is known of arrays beyond their formulas: the range of an index, rows that sum to 1. The call checks both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy
+
+from graphnn.declare.network import Network, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of arrays.
+
+    `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length,
+    sum to 1.
+    """
+
+    bounds: Mapping[str, sympy.Expr]
+    distributions: Mapping[str, sympy.Expr]
+
+
+def find_index_bounds(
+    network: Network, order: Sequence[Tensor], bound: Mapping[sympy.Symbol, sympy.Expr]
+) -> dict[str, sympy.Expr]:
+    """The smallest extent that each integer array indexes.
+
+    A gather's adjoint scatters by the same labels, though the gather itself may not be part of the program: the node
+    that an adjoint is `of` counts, too.
+    """
+    sources = [network.graph.nodes[node.name]["attributes"].get("of", node.name) for node in order]
+    bounds: dict[str, sympy.Expr] = {}
+    for node in map(network.__getitem__, dict.fromkeys([*sources, *(node.name for node in order)])):
+        if node.definition is None:
+            continue
+        operands = network.operands(node)
+        by_symbol = {a.symbol: a for a in node.definition.accesses}
+        for access in node.definition.accesses:
+            for index, dim in zip(access.index, node.definition.operands[access.operand].shape, strict=True):
+                if index in by_symbol:
+                    name, extent = operands[by_symbol[index].operand].name, dim.xreplace(bound)
+                    bounds[name] = sympy.Min(bounds.get(name, extent), extent)
+    return bounds
+
+
+def find_distributions(
+    network: Network, order: Sequence[Tensor], bound: Mapping[sympy.Symbol, sympy.Expr]
+) -> dict[str, sympy.Expr]:
+    """The inputs that a loss was promised to be distributions, with the length of their rows.
+
+    The promise is about the second operand of the definition that reads both; what is computed is not checked at the
+    boundary, so only inputs count.
+    """
+    promised: dict[str, sympy.Expr] = {}
+    for node in order:
+        if network.graph.nodes[node.name]["attributes"].get("distribution") is True:
+            for operand in network.operands(node)[1:]:
+                if operand.kind == "input" and operand.ndim:
+                    promised[operand.name] = operand.shape_exprs[-1].xreplace(bound)
+    return promised

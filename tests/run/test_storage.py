@@ -1,0 +1,208 @@
+"""Saved programs: the same results again, whole files only, and damage or another machine is refused with advice."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphnn.emit.target import host
+from graphnn.errors import BoundaryError
+from graphnn.run import archive
+from graphnn.run.executable import Executable
+from graphnn.run.states import HeldState
+from graphnn.run.storage import check_host, load
+from tests.run.make import W, build, changed, gather, gather_expected, gather_inputs, step_program
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "gather.gnn"
+    gather(debug=True).save(path)
+    return path
+
+
+def test_a_loaded_program_is_the_saved_one(saved: Path) -> None:
+    program, original = load(saved), gather(debug=True)
+    inputs = gather_inputs(9)
+    result = program(**inputs)
+    np.testing.assert_array_equal(result["hidden"], gather_expected(inputs)[0])
+    assert program.manifest == original.manifest
+    assert (program.llvm, program.stage("lower")) == (original.llvm, "the loops")
+    assert program.assembly == original.assembly
+
+
+def test_state_is_saved_as_it_is_now(tmp_path: Path) -> None:
+    step = build(step_program(), state=HeldState({"w": np.zeros(6, np.float32)}))
+    g = np.ones(6, np.float32)
+    step(g=g)
+    step.save(tmp_path / "a.gnn")
+    step(g=g)
+    again = load(tmp_path / "a.gnn")
+    assert again(g=g).tolist() == [1.0] * 6
+    assert again(g=g).tolist() == [1.5] * 6
+    again.save(tmp_path / "a.gnn")
+    assert load(tmp_path / "a.gnn")(g=g).tolist() == [2.0] * 6
+
+
+def test_equal_programs_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
+    load(saved).save(tmp_path / "again.gnn")
+    assert (tmp_path / "again.gnn").read_bytes() == saved.read_bytes()
+
+
+def test_loading_imports_neither_sympy_nor_networkx(saved: Path) -> None:
+    code = (
+        "import sys, numpy, graphnn\n"
+        "program = graphnn.load(sys.argv[1])\n"
+        "x, p = numpy.zeros((1, 4), 'f4'), numpy.array([[1, 0, 0]], 'f4')\n"
+        "print(program(x=x, y=numpy.array([1]), p=p)['hidden'].tolist())\n"
+        "print([m for m in ('sympy', 'networkx', 'mpmath', 'graphnn.declare', 'graphnn.ops') if m in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code, saved], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [str([(2 * W[1]).tolist()]), "[]"]
+
+
+def test_a_failed_save_leaves_the_old_file(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.gnn"
+    path.write_bytes(b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    program = load(saved)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        program.save(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def expect_refusal(tmp_path: Path, data: bytes, match: str) -> None:
+    path = tmp_path / "bad.gnn"
+    path.write_bytes(data)
+    with pytest.raises(BoundaryError, match=match) as caught:
+        load(path)
+    assert "bad.gnn" in str(caught.value)
+    assert "compile and save the program again" in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "absent.gnn")
+
+
+def test_truncated_files(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    for length in [0, 1, 100, *range(1000, len(whole), 997), len(whole) - 1]:
+        expect_refusal(tmp_path, whole[:length], "is damaged or no graphnn program")
+
+
+def test_flipped_bits_are_found_or_harmless(saved: Path, tmp_path: Path) -> None:
+    whole, path = saved.read_bytes(), tmp_path / "bad.gnn"
+    good = archive.read(saved)
+    refused = 0
+    for position in [*range(0, len(whole), 61), *range(len(whole) - 400, len(whole))]:
+        data = bytearray(whole)
+        data[position] ^= 1 << position % 8
+        path.write_bytes(data)
+        try:
+            found = archive.read(path)
+        except BoundaryError:
+            refused += 1
+        else:  # a date or an attribute of the container
+            assert (found.manifest, found.code, found.llvm) == (good.manifest, good.code, good.llvm)
+            np.testing.assert_array_equal(found.states["W"], good.states["W"])
+    assert refused > 100
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """The file with its members changed and the container itself sound."""
+    with zipfile.ZipFile(path) as container:
+        members = {name: container.read(name) for name in container.namelist()}
+    change(members)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as container:
+        for name, data in members.items():
+            container.writestr(name, data)
+    return buffer.getvalue()
+
+
+def with_head(**changes: object) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        members["manifest.json"] = json.dumps({**json.loads(members["manifest.json"]), **changes}).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda m: m.update({"code.o": m["code.o"][:-1]}), "the SHA-256 of its member code.o"),
+        (lambda m: m.update({"state/0.npy": m["state/0.npy"][:-1] + b"!"}), "SHA-256 of its member state/0.npy"),
+        (lambda m: m.pop("module.ll"), "its members .* are not those of its manifest"),
+        (lambda m: m.update({"extra": b""}), "its members .* are not those of its manifest"),
+        (lambda m: m.pop("manifest.json"), "is damaged or no graphnn program"),
+        (lambda m: m.update({"manifest.json": b"[]"}), "its manifest has another form"),
+        (lambda m: m.update({"manifest.json": b"{"}), "is damaged or no graphnn program"),
+        (with_head(format=2), "its format is 2, this version reads format 1"),
+        (with_head(program={}), "not a manifest"),
+        (with_head(more=1), "its manifest has another form"),
+    ],
+)
+def test_members_that_do_not_fit(
+    saved: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], match: str
+) -> None:
+    expect_refusal(tmp_path, rewritten(saved, change), match)
+
+
+def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([print], object), allow_pickle=True)
+    program = gather()
+    path = tmp_path / "p.gnn"
+    good = archive.Archive(program.manifest, program._code, program.llvm, {"W": W})
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(np, "save", lambda file, array, allow_pickle: file.write(buffer.getvalue()))
+        archive.write(path, good)
+    with pytest.raises(BoundaryError, match="Object arrays cannot be loaded"):
+        load(path)
+
+
+def saved_with(tmp_path: Path, program: Executable, **changes: object) -> Path:
+    path = tmp_path / "p.gnn"
+    manifest = changed(program.manifest, **changes)
+    archive.write(path, archive.Archive(manifest, program._code, program.llvm, {"W": W}))
+    return path
+
+
+def test_another_version_or_machine(tmp_path: Path) -> None:
+    program = gather()
+    here = host()
+    for changes, match in (
+        ({"versions": {"graphnn": "0.0.1"}}, "compiled by graphnn 0.0.1, this is .*: compile 'gather' again"),
+        ({"target": replace(here, triple="s390x-ibm-linux")}, "compiled for s390x-ibm-linux, this is .*: compile"),
+        ({"target": replace(here, cpu="giant", features="+sse9,-avx,+amx9")}, r"\(giant\) with amx9, sse9, which"),
+    ):
+        with pytest.raises(BoundaryError, match=match):
+            load(saved_with(tmp_path, program, **changes))
+    lesser = replace(here, cpu="other", features=",".join(here.features.split(",")[:2]))
+    check_host(changed(program.manifest, target=lesser), here)
+    assert load(saved_with(tmp_path, program))(**gather_inputs(2))["hidden"].shape == (2, 4)
+
+
+def test_a_state_of_another_shape(tmp_path: Path) -> None:
+    program = gather()
+    path = tmp_path / "p.gnn"
+    archive.write(path, archive.Archive(program.manifest, program._code, program.llvm, {"W": W[:2]}))
+    with pytest.raises(BoundaryError, match=r"state W: float32\[5, 4\] must be .*; its owner gave float32 of \(2, 4\)"):
+        load(path)(**gather_inputs(2))
