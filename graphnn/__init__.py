@@ -25,7 +25,9 @@ _HOME: dict[str, tuple[str, ...]] = {
     "graphnn.pipeline": ("compile", "STAGES"),
     "graphnn.run.storage": ("load",),
     "graphnn.nn.layers": ("dense",),
-    "graphnn.nn.optimizers": ("optimizer", "Optimizer", "SGD", "Momentum", "Adam"),
+    "graphnn.nn.optimizers": ("optimizer", "Optimizer", "SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp",
+                              "Adam"),
+    "graphnn.nn.callbacks": ("EarlyStopping",),
     "graphnn.nn.trainer": ("Trainer",),
     "graphnn.nn.history": ("History",),
     "graphnn.nn.metrics": ("accuracy",),
@@ -34,6 +36,7 @@ _HOME: dict[str, tuple[str, ...]] = {
     "graphnn.explain.derivation": ("derivation", "Derivation"),
 }
 # fmt: on
+_MODULES = {"models": "graphnn.nn.models"}  # the classic networks
 _TABLE = {name: home for home, names in _HOME.items() for name in names}
 _NO_OPS = frozenset(("graphnn.errors", "graphnn.run.storage"))  # these work without sympy
 __all__ = sorted(_TABLE)  # noqa: PLE0605 (built from the table)
@@ -45,7 +48,9 @@ def __getattr__(name: str) -> Any:
     home = _TABLE.get(name)
     if home not in _NO_OPS:
         import_module("graphnn.ops")  # fills the registry, in which Tensor operators look
-    if home is not None:
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name])
+    elif home is not None:
         value = getattr(import_module(home), name)
     else:
         value = import_module("graphnn.declare.registry").OPS.get(name)
@@ -57,4 +62,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     import_module("graphnn.ops")
-    return sorted({*globals(), *_TABLE, *import_module("graphnn.declare.registry").OPS})
+    return sorted({*globals(), *_TABLE, *_MODULES, *import_module("graphnn.declare.registry").OPS})

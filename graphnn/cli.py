@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import graphnn.ops  # noqa: F401 - fills the registry, in which saved networks and `derive` look
 from graphnn.check.compare import compare as compare_gradients
 from graphnn.check.sample import draw_inputs
+from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.op import Op
 from graphnn.declare.registry import find_op
 from graphnn.demo import run_demo
 from graphnn.errors import GraphError, GraphnnError
 from graphnn.explain.derivation import Derivation, derivation
-from graphnn.explain.drawing import dot, draw, printable
-from graphnn.explain.formula import formula
+from graphnn.explain.drawing import dot, draw
+from graphnn.explain.terminal import derivation_table, network_table
 from graphnn.pipeline import STAGES
 from graphnn.pipeline import compile as compile_native
 
@@ -124,16 +122,7 @@ def demo(out: Path, epochs: int) -> None:
 def show(model: str, dot_file: Path | None, png_file: Path | None) -> None:
     """List the nodes of MODEL with their formulas."""
     network = _network(load_model(model))
-    table = Table(box=box.SIMPLE_HEAD, title=Text(printable(f"network {network.name}")), title_justify="left")
-    for heading in ("name", "kind", "op", "shape", "dtype", "formula"):
-        table.add_column(heading, overflow="fold")
-    for name, data in network.graph.nodes(data=True):
-        tensor = network[name]
-        shape = ", ".join(map(str, tensor.shape))
-        body = str(formula(tensor)) if tensor.definition is not None else ""
-        cells = (name, tensor.kind, data["op"], f"[{shape}]", tensor.dtype, body)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    _show(table)
+    _show(network_table(network))
     if dot_file is not None:
         dot_file.write_text(dot(network), encoding="utf-8")
     if png_file is not None:
@@ -152,7 +141,7 @@ def derive(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any, la
         if latex:
             click.echo(printable(found.latex(), keep="\n"))
         else:
-            _show(_derivation_table(found))
+            _show(derivation_table(found))
 
 
 def _derivations(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any) -> list[Derivation]:
@@ -173,28 +162,16 @@ def _derivations(model: str, tensor: str | None, wrt: Sequence[str], accuracy: A
     return [derivation(target, leaf, accuracy) for leaf in leaves]
 
 
-def _derivation_table(found: Derivation) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=Text(printable(found.title)), title_justify="left", show_header=False)
-    table.add_column(overflow="fold", max_width=24)
-    table.add_column(overflow="fold")
-    for number, (rule, expr) in enumerate(found.steps, 1):
-        table.add_row(Text(printable(rule), style="cyan"), Text(printable(str(expr))), end_section=number == len(found.steps))
-    table.add_row(Text("textbook form", style="bold"), Text(printable(str(found.result))))
-    emitted = Text.assemble(printable(str(found.emitted)), (f"\n{found.reason}", "dim"))
-    table.add_row(Text("what runs", style="bold green"), emitted)
-    return table
-
-
 @main.command()
 @click.argument("model")
 @click.argument("outputs", nargs=-1)
-@click.option("--until", type=click.Choice(STAGES[:-1]), default="schedule", show_default=True, help="The stage to print.")
+@click.option(
+    "--until", type=click.Choice(STAGES[:-1]), default="schedule", show_default=True, help="The stage to print."
+)
 @_size_option
 @_accuracy_option
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="As declared unless given.")
-def compile(
-    model: str, outputs: Sequence[str], until: Any, sizes: dict[str, int], accuracy: Any, dtype: Any
-) -> None:
+def compile(model: str, outputs: Sequence[str], until: Any, sizes: dict[str, int], accuracy: Any, dtype: Any) -> None:
     """Print the text of a compiler stage for OUTPUTS of MODEL (all tensors that nothing reads unless named)."""
     tensors = _outputs(load_model(model), outputs)
     compilation = compile_native(tensors, sizes=sizes, accuracy=accuracy, dtype=dtype, until=until)
@@ -206,8 +183,12 @@ def compile(
 @click.argument("loss", required=False)
 @_size_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs and the sample.")
-@click.option("--sample", type=click.IntRange(1), default=16, show_default=True, help="Elements differentiated numerically.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write the error by step size as a picture.")
+@click.option(
+    "--sample", type=click.IntRange(1), default=16, show_default=True, help="Elements differentiated numerically."
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write the error by step size as a picture."
+)
 @click.pass_context
 def compare(
     ctx: click.Context, model: str, loss: str | None, sizes: dict[str, int], seed: int, sample: int, plot: Path | None
@@ -216,11 +197,11 @@ def compare(
     tensor = _tensor(load_model(model), loss)
     leaves = [t for t in tensor.network.ancestors([tensor]) if t.kind == "input"]
     free = {s.name for t in leaves for extent in t.shape_exprs for s in extent.free_symbols}
-    report = compare_gradients(tensor, draw_inputs(tensor, dict.fromkeys(sorted(free), 8) | sizes, seed), sample=sample, seed=seed)
+    report = compare_gradients(
+        tensor, draw_inputs(tensor, dict.fromkeys(sorted(free), 8) | sizes, seed), sample=sample, seed=seed
+    )
     _show(report)
     if plot is not None:
         report.plot(plot)
     if not report.agrees:
         ctx.exit(1)
-
-

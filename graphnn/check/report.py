@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphnn.declare.labels import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
@@ -104,7 +106,7 @@ class Report:
             values = [] if w is None else [w.native, w.exact, w.difference, w.complex_step]
             index = "" if w is None else f"[{', '.join(map(str, w.index))}]"
             cells = [_value(v) for v in values] or [""] * 4
-            table.add_row(Text(c.name, style="bold"), Text(index), *cells, _verdict(c.agrees))
+            table.add_row(Text(printable(c.name), style="bold"), Text(index), *cells, _verdict(c.agrees))
             shape = Text(" x ".join(map(str, c.shape)) or "scalar", style="dim")
             kinks = Text(f"{c.kinks} kinked" if c.kinks else "", style="yellow")
             step = Text(f"{_error(c.difference_error)} h={c.step:.0e}", style="dim")
@@ -114,7 +116,7 @@ class Report:
 
     def _title(self) -> str:
         sizes = "".join(f", {name} = {value}" for name, value in self.sizes.items())
-        return f"gradients of {self.loss} ({self.dtype}, {self.accuracy}{sizes}); below: largest relative errors"
+        return f"gradients of {printable(self.loss)} ({self.dtype}, {self.accuracy}{sizes}); below: largest relative errors"
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """The error of central differences by step size, a line per leaf, its best step marked; saved to `path`."""
@@ -143,7 +145,7 @@ class Report:
 
 def _inert(name: str) -> str:
     """A name that matplotlib takes neither for mathematics nor for one to hide."""
-    shown = name.replace("$", r"\$")
+    shown = printable(name).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
 

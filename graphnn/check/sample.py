@@ -33,7 +33,11 @@ def draw_inputs(tensor: Tensor, sizes: Mapping[str, int], seed: int = 0) -> dict
 
 
 def _draw(
-    leaf: Tensor, sizes: Mapping[str, int], bounds: Mapping[str, int], distribution: bool, generator: np.random.Generator
+    leaf: Tensor,
+    sizes: Mapping[str, int],
+    bounds: Mapping[str, int],
+    distribution: bool,
+    generator: np.random.Generator,
 ) -> Array:
     shape = tuple(int(e.subs({s: sizes[s.name] for s in e.free_symbols})) for e in leaf.shape_exprs)
     if leaf.dtype not in FLOATS:

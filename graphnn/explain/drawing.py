@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 COLORS = {"input": "#cfe3f7", "parameter": "#d5efd0", "state": "#e6e1f4", "op": "#fdf1d3"}
 _SWEEPS = 8
 _CHARACTER, _GAP, _ROW = 0.075, 0.55, 0.62  # inches: a letter of a label, between layers, between rows
-
-
-def printable(text: str, keep: str = "") -> str:
-    """Text from a person or a file that moves no cursor: what does not print is shown as an escape."""
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
 def dot(network: Network) -> str:
@@ -139,7 +135,9 @@ def draw(network: Network, path: str | Path | None = None) -> Figure:
                 axes.text(centre, y - 0.09, f"{op} {shape}", fontsize=6.5, color="#444444", **text)
     for target in network.graph:
         for source in dict.fromkeys(o.name for o in network.operands(network[target])):
-            bends = [s for row in layers for s in row if isinstance(s, Bend) and (s.source, s.target) == (source, target)]
+            bends = [
+                s for row in layers for s in row if isinstance(s, Bend) and (s.source, s.target) == (source, target)
+            ]
             points = [start[source], *(p for bend in bends for p in (end[bend], start[bend])), end[target]]
             vertices, codes = [points[0]], [Curve.MOVETO]
             for number, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):

@@ -45,6 +45,8 @@ def lower(program: FormulaProgram) -> Program:
 
 
 def _lower_formula(formula: Formula, program: FormulaProgram, names: Names) -> tuple[Stmt, ...]:
+    if any(r.hi == index_constant(0) for r in formula.axes):
+        return ()  # an array without elements; its nest would have strides of 0
     scatter = match_scatter(formula, program)
     if scatter is not None:
         return scatter_nests(scatter, names.fresh)

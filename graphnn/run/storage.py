@@ -10,7 +10,7 @@ from graphnn.errors import BoundaryError
 from graphnn.run.archive import read
 from graphnn.run.executable import Executable
 from graphnn.run.manifest import Manifest
-from graphnn.run.states import HeldState
+from graphnn.run.states import HeldState, bind_states
 
 
 def load(path: str | PathLike[str]) -> Executable:
@@ -21,7 +21,9 @@ def load(path: str | PathLike[str]) -> Executable:
     """
     archive = read(path)
     check_host(archive.manifest, host())
-    return Executable(archive.manifest, archive.code, archive.llvm, HeldState(archive.states))
+    state = HeldState(archive.states)
+    bind_states(archive.manifest, state)  # so that what does not fit is refused here, not at the first call
+    return Executable(archive.manifest, archive.code, archive.llvm, state)
 
 
 def check_host(manifest: Manifest, here: Target) -> None:

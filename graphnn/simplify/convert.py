@@ -19,7 +19,7 @@ from graphnn.declare.scalars import expm1, log1p
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
 from graphnn.simplify.formula import Formula
-from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.heads import HEADS, Sigmoid
 from graphnn.simplify.region import Assignment
 
 _FUNCTIONS: dict[type, str] = {
@@ -265,7 +265,9 @@ class Converter:
 
 
 def _as_float(expr: sympy.Expr) -> float:
-    """The nearest double: rationals by exact division, constants such as pi and log(2) from 30 digits."""
+    """The nearest double: rationals by exact division, constants such as pi and log1p(2) from 30 digits."""
     if expr.is_Rational:
         return float(Fraction(int(expr.p), int(expr.q)))
+    for head, definition in HEADS.items():
+        expr = expr.replace(head, definition)
     return float(sympy.N(expr, 30))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sympy
+
+from graphnn.declare.scalars import PRIMITIVES
 
 
 class Sigmoid(sympy.Function):  # type: ignore[misc]
@@ -11,3 +15,6 @@ class Sigmoid(sympy.Function):  # type: ignore[misc]
     nargs = 1
     is_real = True
     is_positive = True
+
+
+HEADS: dict[type, Callable[[sympy.Expr], sympy.Expr]] = PRIMITIVES | {Sigmoid: lambda x: 1 / (1 + sympy.exp(-x))}

@@ -78,9 +78,11 @@ def _conditional(term: Assignment) -> sympy.Expr:
 def _factors(term: Assignment) -> tuple[sympy.Expr, sympy.Expr]:
     """(factors without a reduced axis, the others)."""
     reduced = {e.axis for e in term.reduced}
-    outside = [f for f in sympy.Mul.make_args(term.body) if not f.free_symbols & reduced]
-    factor = sympy.Mul(*outside)
-    return (sympy.S.One, term.body) if term.body == factor else (factor, term.body / factor)
+    factors = sympy.Mul.make_args(term.body)
+    outside = [f for f in factors if not f.free_symbols & reduced]
+    if len(outside) == len(factors):
+        return sympy.S.One, term.body
+    return sympy.Mul(*outside), sympy.Mul(*(f for f in factors if f not in outside))
 
 
 def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | None:
@@ -103,12 +105,12 @@ def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | 
 def _one_hot(term: Assignment, facts: Facts) -> Assignment | None:
     """Use an equation `axis == value` that the guard or the body's condition holds to eliminate that axis."""
     body, guard = term.body, term.guard
-    pieces = [f for f in sympy.Mul.make_args(body) if isinstance(f, sympy.Piecewise) and f.args[1:] == ((0, True),)]
+    factors = sympy.Mul.make_args(body)
+    pieces = [f for f in factors if isinstance(f, sympy.Piecewise) and f.args[1:] == ((0, True),)]
     conditions = list(sympy.And.make_args(guard)) if guard != sympy.true else []
-    for piece in pieces:
-        value, condition = piece.args[0]
-        body = body / piece * value
-        conditions += sympy.And.make_args(condition)
+    if pieces:  # never divided out: 1/select(c, f, 0) is infinite
+        body = sympy.Mul(*(f for f in factors if f not in pieces), *(piece.args[0][0] for piece in pieces))
+        conditions += [c for piece in pieces for c in sympy.And.make_args(piece.args[0][1])]
     for extent in term.reduced:
         for equation in conditions:
             value = _solved(equation, extent.axis)

@@ -164,14 +164,13 @@ def test_members_that_do_not_fit(
     expect_refusal(tmp_path, rewritten(saved, change), match)
 
 
-def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path) -> None:
+def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.array([print], object), allow_pickle=True)
     program = gather()
     path = tmp_path / "p.gnn"
     good = archive.Archive(program.manifest, program._code, program.llvm, {"W": W})
-    monkey = pytest.MonkeyPatch()
-    with monkey.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(np, "save", lambda file, array, allow_pickle: file.write(buffer.getvalue()))
         archive.write(path, good)
     with pytest.raises(BoundaryError, match="Object arrays cannot be loaded"):
@@ -205,4 +204,4 @@ def test_a_state_of_another_shape(tmp_path: Path) -> None:
     path = tmp_path / "p.gnn"
     archive.write(path, archive.Archive(program.manifest, program._code, program.llvm, {"W": W[:2]}))
     with pytest.raises(BoundaryError, match=r"state W: float32\[5, 4\] must be .*; its owner gave float32 of \(2, 4\)"):
-        load(path)(**gather_inputs(2))
+        load(path)
