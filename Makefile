@@ -31,7 +31,8 @@ demo: setup
 	$(BIN)/graphnn demo --out demo-output
 
 bench: setup
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only -p no:xdist
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q -o python_files="bench_*.py" --benchmark-enable --benchmark-only -p no:xdist
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.works
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output

@@ -55,7 +55,7 @@ def compare(
     rounded to `dtype` first, so that the four see the same numbers. The numeric derivatives are taken of at most
     `sample` elements of a leaf: those whose native value is off the most, and random ones (`seed`).
 
-    High precision costs about a microsecond a multiplication, so a batch (the size that numbers the rows of inputs and
+    High precision costs microseconds a multiplication, so a batch (the size that numbers the rows of inputs and
     nothing else) is cut to its first rows where it would take longer than seconds; `Report.sizes` says to how many.
 
     Raises GraphError where `wrt` holds no leaf, DeriveError where there is no gradient, and what `gn.evaluate` raises.

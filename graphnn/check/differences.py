@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Sample = tuple[float, float]
 Function = Callable[[Array], Any]  # of the whole array to one number, real or complex as the array is
 
 STEPS = tuple(10.0**-n for n in range(1, 13))
 # Squire and Trapp, SIAM Review 40 (1998): nothing is subtracted, so the step may be as small as one likes. The error
 # is of order step**2, far below an ulp.
 COMPLEX_STEP = 1e-20
-SMALL_STEP = 1e-4  # where curvature does not look like a kink any more
-JUMP = 1e-3  # the relative difference of one-sided slopes that makes a kink
+SMALL_STEP = 1e-4  # steps up to here rarely cross a kink
+CURVATURE = 0.1  # how far a smooth function's one-sided slopes may be from differing in proportion to the step
 NOISE = 32  # ulps of the function's value that summation may be off by
 
 
@@ -46,19 +47,32 @@ class Slopes:
 def measure_slopes(function: Function, at: Array, index: tuple[int, ...], step: float, kinks: bool) -> Slopes:
     """The slopes of `function` by at[index]. Without kinks, those to the left and right are not told apart.
 
-    The step that counts is the one between the numbers that are really representable. Curvature makes left and right
-    differ by step * f'', so that only a step of at most SMALL_STEP can tell a kink.
+    The step that counts is the one between the numbers that are really representable. Curvature, too, makes left and
+    right differ, but in proportion to the step; a kink between a quarter of the step and the step shows at one of the
+    two, one at the point itself at both alike.
     """
-    centre = at[index]
-    below, above = centre - step, centre + step
-    low, high = (float(function(_replaced(at, index, x))) for x in (below, above))
-    noise = NOISE * float(np.finfo(np.float64).eps) * max(abs(low), abs(high)) / step
-    left = right = central = (high - low) / float(above - below)
-    if kinks:
-        middle = float(function(at))
-        left, right = (middle - low) / float(centre - below), (high - middle) / float(above - centre)
-    kinked = abs(right - left) > JUMP * max(abs(left), abs(right)) + 2 * noise
+    low, high = _ends(function, at, index, step)
+    noise = NOISE * float(np.finfo(np.float64).eps) * max(abs(low[1]), abs(high[1])) / step
+    central = _slope(low, high)
+    if not kinks:
+        return Slopes(central, central, central, noise, False)
+    middle = float(at[index]), float(function(at))
+    left, right = _slope(low, middle), _slope(middle, high)
+    near_low, near_high = _ends(function, at, index, step / 4)
+    bend, near_bend = right - left, _slope(middle, near_high) - _slope(near_low, middle)
+    kinked = abs(bend - 4 * near_bend) > CURVATURE * abs(bend) + 2 * (1 + 4 * 4) * noise
     return Slopes(left, right, central, noise, kinked)
+
+
+def _ends(function: Function, at: Array, index: tuple[int, ...], step: float) -> tuple[Sample, Sample]:
+    """(place, value) at a step below and above at[index]."""
+    below, above = float(at[index] - step), float(at[index] + step)
+    low, high = (float(function(_replaced(at, index, x))) for x in (below, above))
+    return (below, low), (above, high)
+
+
+def _slope(a: Sample, b: Sample) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])
 
 
 def complex_step(function: Function, at: Array, index: tuple[int, ...]) -> float:

@@ -16,7 +16,7 @@ from graphnn.declare.reference import evaluate, infer_sizes
 from graphnn.errors import GraphError
 from graphnn.pipeline import compile as compile_native
 
-GRID_BUDGET = 2**21  # points of definitions that are evaluated in high precision, about a microsecond each
+GRID_BUDGET = 2**20  # points of definitions that are evaluated in high precision, some microseconds each
 
 
 class Point:

@@ -96,27 +96,31 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=Text(self._title()), title_justify="left")
-        table.add_column("leaf")
-        for heading in ("element", "native", "formula\n50 digits", "central\ndifference", "complex\nstep"):
-            table.add_column(heading, justify="right")
-        table.add_column("")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(self._title()), title_justify="left")
+        table.add_column("leaf", overflow="fold", min_width=8)
+        for heading in ("element", "native", "formula,\n50 digits", "central\ndifference", "complex\nstep"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for c in self.comparisons:
             w = c.worst
-            values = [] if w is None else [w.native, w.exact, w.difference, w.complex_step]
-            index = "" if w is None else f"[{', '.join(map(str, w.index))}]"
-            cells = [_value(v) for v in values] or [""] * 4
-            table.add_row(Text(printable(c.name), style="bold"), Text(index), *cells, _verdict(c.agrees))
-            shape = Text(" x ".join(map(str, c.shape)) or "scalar", style="dim")
-            kinks = Text(f"{c.kinks} kinked" if c.kinks else "", style="yellow")
-            step = Text(f"{_error(c.difference_error)} h={c.step:.0e}", style="dim")
-            other = Text(_error(c.complex_error), style="dim")
-            table.add_row(shape, kinks, Text(_error(c.native_error), style="dim"), "", step, other, end_section=True)
+            cells = [""] * 5
+            if w is not None:
+                numbers = (w.native, w.exact, w.difference, w.complex_step)
+                cells = [f"[{', '.join(map(str, w.index))}]", *("-" if v is None else f"{v:.4e}" for v in numbers)]
+            table.add_row(Text(printable(c.name), style="bold"), *map(Text, cells))
+            shape = " x ".join(map(str, c.shape)) or "scalar"
+            shape += f", {c.kinks} kinked" if c.kinks else ""
+            verdict = Text("agrees", style="green") if c.agrees else Text("DIFFERS", style="bold red")
+            native, difference = (Text(f"{e:.1e}", style="dim") for e in (c.native_error, c.difference_error))
+            imaginary = "not analytic" if c.complex_error is None else f"{c.complex_error:.1e}"
+            step = Text(f"h = {c.step:.0e}", style="dim")
+            row = (Text(shape, style="dim"), step, native, verdict, difference, Text(imaginary, style="dim"))
+            table.add_row(*row, end_section=True)
         return table
 
     def _title(self) -> str:
         sizes = "".join(f", {name} = {value}" for name, value in self.sizes.items())
-        return f"gradients of {printable(self.loss)} ({self.dtype}, {self.accuracy}{sizes}); below: largest relative errors"
+        name = printable(self.loss)
+        return f"gradients of {name} ({self.dtype}, {self.accuracy}{sizes}); below each: relative errors"
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """The error of central differences by step size, a line per leaf, its best step marked; saved to `path`."""
@@ -147,20 +151,6 @@ def _inert(name: str) -> str:
     """A name that matplotlib takes neither for mathematics nor for one to hide."""
     shown = printable(name).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
-
-
-def _value(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6e}"
-
-
-def _error(error: float | None) -> str:
-    return "not analytic" if error is None else f"{error:.1e}"
-
-
-def _verdict(agrees: bool) -> Any:
-    from rich.text import Text
-
-    return Text("agrees", style="green") if agrees else Text("DIFFERS", style="bold red")
 
 
 def _finite(data: Any) -> Any:

@@ -60,11 +60,19 @@ def indices(names: str) -> Any:
     return symbols[0] if len(symbols) == 1 else symbols
 
 
+_ELEMENT = sympy.Symbol("element")
+
+
 class Entry(sympy.Expr):  # type: ignore[misc]
     """An element access as written: args are (operand's symbol, operand's serial number, index expressions...)."""
 
     is_commutative = True
     is_real = True
+
+    @property
+    def free_symbols(self) -> set[sympy.Symbol]:
+        """The symbols in it, and one more: sympy solves conditions in one symbol, and an element is not that symbol."""
+        return {*super().free_symbols, _ELEMENT}
 
     @property
     def operand(self) -> str:

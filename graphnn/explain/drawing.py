@@ -8,8 +8,9 @@ a free slot of each, so that it crosses no node. The order within layers is the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
@@ -79,7 +80,7 @@ def arrange(network: Network) -> list[list[Slot]]:
         way: list[Slot] = [source, *(Bend(source, target, n) for n in range(layer[source] + 1, layer[target])), target]
         for n, slot in enumerate(way[1:-1], layer[source] + 1):
             layers[n].append(slot)
-        for a, b in zip(way, way[1:], strict=False):
+        for a, b in pairwise(way):
             after.setdefault(a, []).append(b)
             before.setdefault(b, []).append(a)
     for sweep in range(_SWEEPS):
@@ -130,7 +131,7 @@ def draw(network: Network, path: str | Path | None = None) -> Figure:
                 box.set(facecolor=COLORS[network[slot].kind], edgecolor="#555555", zorder=2)
                 axes.add_patch(box)
                 name, op, shape = labels[slot]
-                text = {"ha": "center", "va": "center", "zorder": 3, "parse_math": False}
+                text: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 3, "parse_math": False}
                 axes.text(centre, y + 0.075, name, fontsize=8, fontweight="bold", **text)
                 axes.text(centre, y - 0.09, f"{op} {shape}", fontsize=6.5, color="#444444", **text)
     for target in network.graph:
@@ -140,7 +141,7 @@ def draw(network: Network, path: str | Path | None = None) -> Figure:
             ]
             points = [start[source], *(p for bend in bends for p in (end[bend], start[bend])), end[target]]
             vertices, codes = [points[0]], [Curve.MOVETO]
-            for number, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+            for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
                 if number % 2:  # across a layer
                     vertices, codes = [*vertices, (x1, y1)], [*codes, Curve.LINETO]
                 else:

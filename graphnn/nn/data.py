@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,33 +37,53 @@ def check_count(what: str, value: Any, least: int) -> int:
     return operator.index(value)
 
 
-def check_arrays(
-    inputs: Sequence[Tensor], data: Mapping[str, Any], batch: sympy.Symbol | None, dtype: str | None, what: str
-) -> tuple[Arrays, int]:
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the array of an input must be.
+
+    `rows` tells that its first extent is the number of rows of a batch, `open` that this extent is no fixed one.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+    rows: bool
+    open: bool
+
+
+def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | None) -> dict[str, Expected]:
+    """What the array of each input must be, by name; floats are `dtype` where it is given."""
+    found = {}
+    for tensor in inputs:
+        chosen = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
+        leading = tensor.shape_exprs[0] if tensor.ndim else None
+        rows, is_open = leading is not None and leading == batch, leading is not None and not leading.is_Integer
+        found[tensor.name] = Expected(tensor.name, np.dtype(chosen), tensor.shape, rows, is_open)
+    return found
+
+
+def check_arrays(expected: Mapping[str, Expected], data: Mapping[str, Any], what: str) -> tuple[Arrays, int]:
     """(the arrays of `data`, their number of rows; 1 without a batch size).
 
-    Raises BoundaryError, naming `what`, for a missing or unknown name, another dtype (floats are `dtype` where it is
-    given), another number of dimensions, different lengths, or no rows. Fixed extents and the values of labels are
-    checked by the executable.
+    Raises BoundaryError, naming `what`, for a missing or unknown name, another dtype, another number of dimensions,
+    different lengths, or no rows. Fixed extents and the values of labels are checked by the executable.
     """
-    named = {t.name: t for t in inputs}
     for name in data:
-        if name not in named:
-            raise BoundaryError(f"{what}: there is no input '{name}'; the inputs are {', '.join(named)}")
+        if name not in expected:
+            raise BoundaryError(f"{what}: there is no input '{name}'; the inputs are {', '.join(expected)}")
     arrays: Arrays = {}
     lengths: dict[str, int] = {}
-    for name, tensor in named.items():
+    for name, needed in expected.items():
         if name not in data:
             raise BoundaryError(f"{what}: no array is given for the input '{name}'")
         array = arrays[name] = np.asarray(data[name])
-        expected = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
-        if array.dtype != np.dtype(expected):
-            raise BoundaryError(f"{what}: '{name}' is {array.dtype}, not {expected}; use .astype('{expected}')")
-        if array.ndim != tensor.ndim:
-            raise BoundaryError(f"{what}: '{name}' has shape {array.shape}, the input is {tensor.shape}")
-        if array.ndim and not tensor.shape_exprs[0].is_Integer and len(array) == 0:
+        if array.dtype != needed.dtype:
+            raise BoundaryError(f"{what}: '{name}' is {array.dtype}, not {needed.dtype}; use .astype('{needed.dtype}')")
+        if array.ndim != len(needed.shape):
+            raise BoundaryError(f"{what}: '{name}' has shape {array.shape}, the input is {needed.shape}")
+        if needed.open and len(array) == 0:
             raise BoundaryError(f"{what}: '{name}' has shape {array.shape}: there are no rows; give at least one")
-        if array.ndim and tensor.shape_exprs[0] == batch:
+        if needed.rows:
             lengths[name] = len(array)
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())

@@ -11,7 +11,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DTypeError, GraphError, ShapeError
-from graphnn.nn.data import Arrays, Batches, batch_symbol, check_arrays, check_count
+from graphnn.nn.data import Arrays, Batches, batch_symbol, check_arrays, check_count, expect
 from graphnn.nn.history import History
 from graphnn.nn.interrupt import Interrupts, wait_for
 from graphnn.nn.optimizers import SGD, Optimizer
@@ -69,9 +69,9 @@ class Trainer:
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
         self.dtype, self.threads = dtype, threads or 1
         self.history = History()
-        self._inputs = _inputs([self.loss])
-        self._batch = None if self.batch_size is None else batch_symbol(self._inputs)
-        self._batched = [t.name for t in self._inputs if t.ndim and t.shape_exprs[0] == self._batch]
+        inputs = _inputs([self.loss])
+        self._batch = None if self.batch_size is None else batch_symbol(inputs)
+        self._expected = expect(inputs, self._batch, self.dtype)
         self._generator = np.random.default_rng(seed)
         self._updates = self.optimizer.updates(self.parameters, gradients(self.loss, self.parameters))
         self._steps: dict[int | None, Executable] = {}
@@ -94,7 +94,7 @@ class Trainer:
 
         Takes an array per input, of any equal number of rows; BoundaryError where they do not fit.
         """
-        checked, rows = check_arrays(self._inputs, arrays, self._batch, self.dtype, "step")
+        checked, rows = check_arrays(self._expected, arrays, "step")
         return float(self.executable(rows)(**checked))
 
     def fit(
@@ -120,9 +120,10 @@ class Trainer:
         any step; for a label out of range, when its batch comes.
         """
         epochs = check_count("epochs", epochs, 0)
-        arrays, rows = check_arrays(self._inputs, data, self._batch, self.dtype, "fit")
+        arrays, rows = check_arrays(self._expected, data, "fit")
         evaluate = self._evaluator(arrays, validation, dict(metrics or {}))
-        batches = Batches(arrays, self._batched, rows, self.batch_size or rows)
+        batched = [name for name, expected in self._expected.items() if expected.rows]
+        batches = Batches(arrays, batched, rows, self.batch_size or rows)
         history = self.history = History()
         with Interrupts() as interrupts, progress_bar(progress, epochs, len(batches)) as bar:
             for _ in range(epochs):
@@ -153,8 +154,8 @@ class Trainer:
                 raise GraphError(f"metric '{name}': give a Tensor or a function of the arrays another name")
         if validation is not None:
             tensors = {"val_loss": self.loss, **tensors}
-            inputs = _inputs([*tensors.values()])
-            arrays, _ = check_arrays(inputs, validation, self._batch, self.dtype, "validation")
+            expected = expect(_inputs([*tensors.values()]), self._batch, self.dtype)
+            arrays, _ = check_arrays(expected, validation, "validation")
         inputs = _inputs([*tensors.values()])
         if missing := [t.name for t in inputs if t.name not in arrays]:
             raise GraphError(f"a metric reads the input '{missing[0]}', which the loss does not: give validation data")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy.typing as npt
 from graphnn.schedule.memory import ALIGNMENT
 
 Array = npt.NDArray[Any]
+
+# `array.flags.num & PLAIN == PLAIN`: native code can read the array as it is. One attribute instead of two saves 40 ns.
+PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED, part of NumPy's binary interface
 
 _PAGE = 4096
 _BYTE = np.dtype(np.uint8)
@@ -46,9 +50,10 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.ndarray(shape, dtype, raw, -address(raw) % ALIGNMENT)
 
 
-def fresh(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An uninitialised C-contiguous array, aligned like `aligned_empty` where it is worth the 0.7 us: above a page."""
-    return np.empty(shape, dtype) if prod(shape) * dtype.itemsize <= _PAGE else aligned_empty(shape, dtype)
+def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Array]:
+    """What makes uninitialised C-contiguous arrays of a shape; above a page, where it is worth 0.7 us, aligned ones."""
+    small = prod(shape) * dtype.itemsize <= _PAGE
+    return partial(np.empty if small else aligned_empty, shape, dtype)
 
 
 def span(array: Array) -> tuple[int, int]:
@@ -69,9 +74,3 @@ class Spans:
         """Whether an address of [start, end) belongs to one of the arrays."""
         before = bisect_left(self._starts, end)  # those that start in front of `end`; the last of them reaches furthest
         return start < end and before > 0 and self._ends[before - 1] > start
-
-
-def is_plain(array: Array) -> bool:
-    """Whether native code can read the array as it is."""
-    flags = array.flags
-    return flags.c_contiguous and flags.aligned

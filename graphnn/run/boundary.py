@@ -8,6 +8,7 @@ Inputs
 - Values: an integer input with a bound must lie in [0, bound); rows promised to be distributions must sum to 1
   within (c + 1) eps of their dtype, c being their length: what rounding leaves of c/sum(c). NaN in floats is data.
 - An input may not overlap a state that the program updates.
+An array whose values another thread changes during the call is checked before, not after, that change.
 
 Outputs (`out=`): an ndarray per output, of its dtype and shape, C-contiguous, aligned, writable, and overlapping
 neither an input, nor a state, nor each other.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import Array, aligned_empty, fresh, is_plain, span
+from graphnn.run.arrays import PLAIN, Array, aligned_empty, span
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.resolve import Resolved, Shape, resolve
 from graphnn.run.states import BoundStates
@@ -58,21 +59,21 @@ class Boundary:
         shapes: list[Shape] = []
         for name, dtype in self._expected:
             array = inputs.get(name)
-            if type(array) is not np.ndarray or array.dtype is not dtype or not is_plain(array):
+            if type(array) is not np.ndarray or array.dtype is not dtype or array.flags.num & PLAIN != PLAIN:
                 break
             arrays.append(array)
             shapes.append(array.shape)
         if len(arrays) == len(inputs) == len(self._expected):
-            resolved = self._resolved.get(tuple(shapes)) or self._remember(tuple(shapes))
+            resolved = self._resolve(tuple(shapes))
         else:
             converted = self._convert(inputs)
             # Copied after the shapes are known to fit: a broadcast view may stand for any number of bytes.
-            resolved = self._remember(tuple(array.shape for array in converted))
-            arrays = [array if is_plain(array) else _copied(array) for array in converted]
+            resolved = self._resolve(tuple(array.shape for array in converted))
+            arrays = [array if array.flags.num & PLAIN == PLAIN else _copied(array) for array in converted]
         for position, name in self._bounded:
             array, bound = arrays[position], resolved.bounds[name]
             # As unsigned numbers the negative ones are the largest: one pass finds both kinds of error.
-            if array.size and _largest(array.view(_UNSIGNED), axis=None) >= max(bound, 0):
+            if array.size and _largest(array.view(_UNSIGNED), None) >= bound:
                 raise _out_of_bounds(self._inputs[position], array, bound)
         for position in self._distributions:
             _check_distribution(self._inputs[position], arrays[position])
@@ -80,22 +81,22 @@ class Boundary:
 
     def _convert(self, inputs: Mapping[str, Any]) -> list[Array]:
         expected = [name for name, _ in self._expected]
-        missing = [name for name in expected if name not in inputs]
-        surplus = [name for name in inputs if name not in expected]
-        if missing or surplus:
-            parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(surplus)}"] * bool(
-                surplus
-            )
+        if set(inputs) != set(expected):
+            missing = ", ".join(name for name in expected if name not in inputs)
+            unknown = ", ".join(name for name in inputs if name not in expected)
             raise BoundaryError(
-                f"program {self._manifest.name!r} takes the inputs ({', '.join(expected)}); {'; '.join(parts)}"
+                f"program {self._manifest.name!r} takes the inputs ({', '.join(expected)}); "
+                f"missing: {missing or 'none'}; unknown: {unknown or 'none'}"
             )
         return [_typed(spec, inputs[spec.name]) for spec in self._inputs]
 
-    def _remember(self, shapes: tuple[Shape, ...]) -> Resolved:
-        resolved = resolve(self._manifest, shapes)
-        if len(self._resolved) >= KEPT_SHAPES:
-            self._resolved.clear()
-        self._resolved[shapes] = resolved
+    def _resolve(self, shapes: tuple[Shape, ...]) -> Resolved:
+        resolved = self._resolved.get(shapes)
+        if resolved is None:
+            resolved = resolve(self._manifest, shapes)
+            if len(self._resolved) >= KEPT_SHAPES:
+                self._resolved.clear()
+            self._resolved[shapes] = resolved
         return resolved
 
     def keep_apart(self, inputs: Sequence[Array], states: BoundStates) -> None:
@@ -103,10 +104,6 @@ class Boundary:
         for spec, array in zip(self._inputs, inputs, strict=True):
             if states.updated.meet(*span(array)):
                 raise BoundaryError(f"input {spec} is the memory of a state that the program updates; pass a .copy()")
-
-    def allocate(self, resolved: Resolved) -> dict[str, Array]:
-        """A fresh array per output buffer."""
-        return {b.name: fresh(resolved.outputs[b.name], b.numpy_dtype) for b in self._produced}
 
     def admit_outputs(
         self, out: Any, resolved: Resolved, inputs: Sequence[Array], states: BoundStates
@@ -116,12 +113,14 @@ class Boundary:
         for name, array in zip(self._manifest.outputs.buffers, self._flat(out), strict=True):
             if found.setdefault(name, array) is not array:
                 raise BoundaryError(f"out=: output {name} is returned twice, so both places need the same array")
-        taken = [(*span(array), name) for array, (name, _) in zip(inputs, self._expected, strict=True)]
+        taken = [(*span(array), name) for array, (name, _) in zip(inputs, self._expected, strict=True) if array.size]
         for spec in self._produced:
             array = found[spec.name]
             _check_out(spec, array, resolved.outputs[spec.name])
+            if not array.size:
+                continue
             start, end = span(array)
-            others = [name for low, high, name in taken if low < end and start < high and low < high and start < end]
+            others = [name for low, high, name in taken if low < end and start < high]
             if states.spans.meet(start, end):
                 others.append("a state")
             if others:
@@ -189,12 +188,12 @@ def _out_of_bounds(spec: BufferSpec, array: Array, bound: int) -> BoundaryError:
 
 
 def _check_distribution(spec: BufferSpec, array: Array) -> None:
-    if array.size == 0 and prod(array.shape[:-1]) == 0:
+    if prod(array.shape[:-1]) == 0:  # no rows
         return
     sums = np.add.reduce(array, axis=-1, dtype=np.float64)
     tolerance = (array.shape[-1] + 1) * _EPS[spec.dtype]
     # A NaN reaches both extremes and fails both comparisons.
-    if not (_smallest(sums, axis=None) >= 1 - tolerance and _largest(sums, axis=None) <= 1 + tolerance):
+    if not (_smallest(sums, None) >= 1 - tolerance and _largest(sums, None) <= 1 + tolerance):
         wrong = ~(np.abs(sums - 1) <= tolerance)
         first = tuple(map(int, np.argwhere(wrong)[0]))
         raise BoundaryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from functools import cached_property
 from os import PathLike
 from threading import RLock
@@ -45,16 +46,18 @@ class Executable:
         self._source = state
         self._states: BoundStates | None = None
         self._boundary = Boundary(manifest)
+        self._gather = manifest.outputs.gather
+        self._updates = bool(manifest.updates)
         self._frames: list[Frame] = []  # those no call is using; append and pop are atomic
         self._lock = RLock()
 
     def __call__(self, /, *, out: Any = None, **inputs: Any) -> Any:
         """Run on one array per input, by name.
 
-        Raises BoundaryError for arrays that do not fit, CompileError where a debug check fails, GraphnnError only.
+        Raises BoundaryError for arrays that do not fit, CompileError where a check of `debug=True` fails.
         """
         arrays, resolved = self._boundary.admit(inputs)
-        if not self.manifest.updates:
+        if not self._updates:
             return self._run(arrays, resolved, self._current_states(), out)
         with self._lock:
             states = self._current_states()
@@ -75,22 +78,23 @@ class Executable:
         return states
 
     def _run(self, arrays: list[np.ndarray[Any, Any]], resolved: Resolved, states: BoundStates, out: Any) -> Any:
-        boundary = self._boundary
-        given = out is not None
-        results = boundary.admit_outputs(out, resolved, arrays, states) if given else boundary.allocate(resolved)
+        if out is None:
+            results = {name: allocate() for name, allocate in resolved.allocators}
+        else:
+            results = self._boundary.admit_outputs(out, resolved, arrays, states)
         try:
             frame = self._frames.pop()
         except IndexError:
             frame = Frame(self.manifest)
         try:
-            frame.point(resolved, states, arrays, results.values())
+            frame.point(resolved, states, [*arrays, *results.values()])
             code = self._function(frame.table_address, frame.sizes_address)
         finally:
             self._frames.append(frame)
         if code:
             check = self.manifest.checks.get(code, "it gives no check of that number")
             raise CompileError(f"program {self.name!r} stopped with code {code}: {check}")
-        return self.manifest.outputs.gather(results)
+        return self._gather(results)
 
     @property
     def name(self) -> str:
@@ -113,15 +117,22 @@ class Executable:
 
     def stage(self, name: str) -> str:
         """The program as text after a stage. Raises CompileError for a stage that left none."""
+        if name == "run":
+            return self.assembly
         stages = {**self.manifest.stages, "emit": self.llvm}
         if name not in stages:
-            raise CompileError(f"program {self.name!r} has no stage {name!r}; there are {', '.join(stages)}")
+            raise CompileError(f"program {self.name!r} has no stage {name!r}; there are {', '.join(stages)}, run")
         return stages[name]
 
     @cached_property
     def assembly(self) -> str:
-        """The machine code as text."""
+        """The machine code as text. Each `.loc 1 N` is line N of `origins`."""
         return assembly(self.llvm, self.manifest.target)
+
+    @property
+    def origins(self) -> Mapping[int, str]:
+        """What each line of the debug information stands for: network node, rewrite, and the arrays read."""
+        return self.manifest.origins
 
     @property
     def kernels(self) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ class Frame:
         self._resolved: Resolved | None = None
         self._states: BoundStates | None = None
 
-    def point(self, resolved: Resolved, states: BoundStates, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
-        """Fill both tables for a call."""
+    def point(self, resolved: Resolved, states: BoundStates, arrays: Iterable[Array]) -> None:
+        """Fill both tables for a call; `arrays` are the inputs, then the outputs."""
         table = self._table
         if resolved is not self._resolved:
             if resolved.arena_bytes > self._arena.nbytes:
@@ -46,7 +46,7 @@ class Frame:
             for position, pointer in zip(self._state_positions, states.addresses, strict=True):
                 table[position] = pointer
             self._states = states
-        for position, array in zip(self._arrays, (*inputs, *outputs), strict=True):
+        for position, array in zip(self._arrays, arrays, strict=True):
             table[position] = address(array)
 
 

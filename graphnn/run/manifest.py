@@ -75,7 +75,8 @@ class Manifest:
 
     `buffers` are in the order in which the entry takes pointers. The values of an input in `index_bounds` lie in
     [0, extent); the rows of one in `distributions` sum to 1. `updates` are the states that the code writes.
-    `checks` gives the text of a debug check's code, `stages` that of a stage, `kernels` a line per statement.
+    `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
+    a stage, `kernels` a line per statement.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Manifest:
     entry: str
     target: Target
     checks: Mapping[int, str]
+    origins: Mapping[int, str]
     stages: Mapping[str, str]
     kernels: tuple[str, ...]
     versions: Mapping[str, str] = field(
@@ -120,6 +122,8 @@ class Manifest:
             ok = name in inputs and inputs[name].dtype in ("float32", "float64") and inputs[name].shape
             _require(bool(ok), f"distribution {name}: not an input of floats with at least one axis")
         _require(set(self.updates) <= {b.name for b in self.states}, f"updates {self.updates}: not all are states")
+        planned = {lifetime.name for lifetime in self.memory.lifetimes}
+        _require(planned <= {b.name for b in self.of("temp")}, f"memory plan of {sorted(planned)}: not all are temps")
         given = set(self.outputs.buffers)
         _require(
             given == {b.name for b in self.of("output")}, f"outputs {self.outputs.buffers}: not the output buffers"
@@ -150,7 +154,7 @@ class Manifest:
             "index_bounds": [[name, encode_extent(extent)] for name, extent in self.index_bounds],
             "memory": self.memory.to_json(),
             "target": asdict(self.target),
-            "checks": [[code, check] for code, check in sorted(self.checks.items())],
+            **{name: [list(pair) for pair in sorted(getattr(self, name).items())] for name in ("checks", "origins")},
             **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels")},
             **{name: dict(getattr(self, name)) for name in ("stages", "versions")},
         }
@@ -198,6 +202,7 @@ def manifest_of(
             code: f"{c.buffer} is addressed outside its extent along axis {c.dimension} by: {c.statement}"
             for code, c in emitted.checks.items()
         },
+        origins={line: str(origin) for line, origin in emitted.origins.items()},
         stages=dict(stages or {}),
         kernels=tuple(map(_kernel_line, program.body)),
     )
@@ -263,6 +268,7 @@ _READERS: dict[str, Any] = {
     "entry": read_text,
     "target": _read_target,
     "checks": lambda data: {read_integer(code): read_text(check) for code, check in read_pairs(data)},
+    "origins": lambda data: {read_integer(line): read_text(origin) for line, origin in read_pairs(data)},
     "stages": read_table,
     "kernels": read_texts,
     "versions": read_table,

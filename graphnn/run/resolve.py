@@ -5,11 +5,12 @@ inputs x: float32[N, 64], y: int64[N] given as (33, 64) and (33,)  ->  N = 33, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from graphnn.errors import BoundaryError, CompileError
+from graphnn.run.arrays import Array, allocator
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.schedule.memory import evaluate
 from graphnn.simplify.expr import INT64_MAX, Expr, Size, text, walk
@@ -21,11 +22,13 @@ Shape = tuple[int, ...]
 class Resolved:
     """What all calls with the same input shapes share.
 
-    `sizes` are in the entry's order, `temps` are (position in the entry's table of buffers, offset in the arena).
+    `sizes` are in the entry's order, `temps` are (position in the entry's table of buffers, offset in the arena),
+    `allocators` make an array for each output buffer.
     """
 
     sizes: tuple[int, ...]
     outputs: dict[str, Shape]
+    allocators: tuple[tuple[str, Callable[[], Array]], ...]
     temps: tuple[tuple[int, int], ...]
     arena_bytes: int
     bounds: dict[str, int]
@@ -43,13 +46,15 @@ def resolve(manifest: Manifest, shapes: Sequence[Shape]) -> Resolved:
         offsets, length = manifest.memory.offsets(sizes)
     except CompileError as error:
         raise BoundaryError(str(error)) from error
+    produced = manifest.of("output")
     positions = {b.name: k for k, b in enumerate(manifest.buffers)}
     return Resolved(
         sizes=tuple(sizes[name] for name in manifest.sizes),
-        outputs={name: concrete[name] for name in dict.fromkeys(manifest.outputs.buffers)},
+        outputs={b.name: concrete[b.name] for b in produced},
+        allocators=tuple((b.name, allocator(concrete[b.name], b.numpy_dtype)) for b in produced),
         temps=tuple((positions[name], offset) for name, offset in offsets.items()),
         arena_bytes=length,
-        bounds={name: _value(extent, sizes, f"the bound of {name}") for name, extent in manifest.index_bounds},
+        bounds={name: max(_value(extent, sizes, f"the bound of {name}"), 0) for name, extent in manifest.index_bounds},
     )
 
 

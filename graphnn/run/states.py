@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import Array, Spans, address, is_plain
-from graphnn.run.manifest import Manifest
+from graphnn.run.arrays import PLAIN, Array, Spans, address
+from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.resolve import concrete_shape
 
 
@@ -56,11 +56,8 @@ class BoundStates:
 
 def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
     """Fetch every state from its owner. Raises BoundaryError for an array that native code cannot use."""
-    while True:
-        version = source.version
-        arrays = {spec.name: _fetch(manifest, spec.name, source) for spec in manifest.states}
-        if source.version == version:  # else an owner's conversion may have replaced an array fetched before it
-            break
+    version = source.version  # before the arrays: a change meanwhile is then seen at the next call
+    arrays = {spec.name: _fetch(spec, spec.name in manifest.updates, source) for spec in manifest.states}
     return BoundStates(
         version=version,
         arrays=tuple(arrays.values()),
@@ -70,18 +67,17 @@ def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
     )
 
 
-def _fetch(manifest: Manifest, name: str, source: StateSource) -> Array:
-    spec = next(b for b in manifest.states if b.name == name)
-    if name in manifest.updates:
-        array: Any = source.buffer(name, spec.dtype)
+def _fetch(spec: BufferSpec, updated: bool, source: StateSource) -> Array:
+    if updated:
+        array: Any = source.buffer(spec.name, spec.dtype)
     else:
-        array = np.require(source.buffer(name), spec.numpy_dtype, ["C_CONTIGUOUS", "ALIGNED"])
+        array = np.require(source.buffer(spec.name), spec.numpy_dtype, ["C_CONTIGUOUS", "ALIGNED"])
     shape = concrete_shape(spec, {})
-    if array.dtype != spec.numpy_dtype or array.shape != shape or not is_plain(array):
+    if array.dtype != spec.numpy_dtype or array.shape != shape or array.flags.num & PLAIN != PLAIN:
         raise BoundaryError(
             f"state {spec} must be a C-contiguous {spec.dtype} array of shape {shape}; "
             f"its owner gave {array.dtype} of {array.shape}"
         )
-    if name in manifest.updates and not array.flags.writeable:
+    if updated and not array.flags.writeable:
         raise BoundaryError(f"state {spec} is updated by the program, but its owner gave a read-only array")
     return np.asarray(array)

@@ -64,7 +64,7 @@ def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
     together = sympy.cancel(plain)
     candidates = [together, *_spread(together)]
     shown = [_decode(join_exponentials(c.xreplace(restore)), indicators) for c in candidates]
-    return min([expr, *shown], key=lambda c: (cost(c), sympy.count_ops(c), str(c)))
+    return min([expr, *shown], key=cost)  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
 
 
 def _may_cancel(expr: sympy.Expr) -> bool:

@@ -131,11 +131,18 @@ class Converter:
         return self._op(_FUNCTIONS[expr.func], *map(self.value, expr.args))
 
     def _sum(self, expr: sympy.Expr) -> Expr:
-        terms = sorted(
-            expr.args, key=lambda t: (t.could_extract_minus_sign(), bool(t.is_number), sympy.default_sort_key(t))
-        )
-        total = self.value(terms[0])
-        for term in terms[1:]:
+        """Accesses first, functions last: (max - z) + log(sum) subtracts numbers of one size before it rounds."""
+
+        def place(term: sympy.Expr) -> tuple[bool, bool, bool, object]:
+            functions = term.has(sympy.exp, sympy.log, log1p)
+            return functions, term.could_extract_minus_sign(), bool(term.is_number), sympy.default_sort_key(term)
+
+        terms = sorted(expr.args, key=place)
+        first = next((t for t in terms if not t.could_extract_minus_sign()), terms[0])
+        total = self.value(first)
+        for term in terms:
+            if term is first:
+                continue
             if term.could_extract_minus_sign():
                 total = self._op("sub", total, self.value(-term))
             else:
@@ -162,7 +169,7 @@ class Converter:
 
     def _scale(self, scale: sympy.Expr) -> Expr:
         """A factor of numbers and sizes: (c*N)/M as one quotient."""
-        if scale.is_Number:
+        if not scale.free_symbols:
             return self._const(_as_float(scale))
         above, below = sympy.fraction(scale)
         parts = [self.index(part) if part.is_integer and not part.is_Number else None for part in (above, below)]

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sympy
 
+from graphnn.declare.definition import FLOATS
 from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.facts import Facts
@@ -111,7 +112,7 @@ class Simplifier:
 
     def _exponential(self) -> dict[str, Assignment]:
         """The made maps that hold exponentials, as they were before stabilisation."""
-        return {name: a for name, a in self.smooth.items() if a.body.has(sympy.exp)}
+        return {name: a for name, a in self.smooth.items() if a.dtype in FLOATS and a.body.has(sympy.exp)}
 
     def _saved(self, body: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
         """What the saved outputs in a formula stand for."""

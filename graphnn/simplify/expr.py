@@ -33,6 +33,12 @@ class Origin:
     rule: str = "declare"
     parents: tuple[Origin, ...] = ()
 
+    def __str__(self) -> str:
+        """dL/dz (addend 1), by cancel, from a, y"""
+        addend = f" (addend {self.addend})" if self.addend else ""
+        parents = f", from {', '.join(p.node for p in self.parents)}" if self.parents else ""
+        return f"{self.node}{addend}, by {self.rule}{parents}"
+
 
 @dataclass(frozen=True, slots=True)
 class Const:

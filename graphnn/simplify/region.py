@@ -54,24 +54,25 @@ def read(name: str, index: Sequence[sympy.Expr], dtype: str) -> Entry:
 def assignment_of(
     node: Tensor, definition: Definition, operands: Sequence[Tensor], sizes: Mapping[sympy.Symbol, sympy.Expr]
 ) -> Assignment:
-    """A node's definition with its operands' names in place, and with the sizes that the compile binds."""
-    shown: dict[sympy.Expr, sympy.Expr] = dict(sizes)
-    for access in definition.accesses:
-        operand = operands[access.operand]
-        shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
+    """A node's definition with its operands' names in place, and with the sizes that the compile binds.
+
+    An axis of one element is 0 wherever it is used, and nothing is reduced over it.
+    """
 
     def bound(extents: Sequence[Extent]) -> tuple[Extent, ...]:
         return tuple(Extent(e.axis, e.size.xreplace(sizes)) for e in extents)
 
-    return Assignment(
-        node.name,
-        bound(definition.axes),
-        definition.reducer,
-        bound(definition.reduced),
-        definition.guard.xreplace(shown),
-        definition.body.xreplace(shown),
-        definition.dtype,
-    )
+    axes, reduced = bound(definition.axes), bound(definition.reduced)
+    shown: dict[sympy.Expr, sympy.Expr] = dict(sizes)
+    shown |= {e.axis: sympy.S.Zero for e in (*axes, *reduced) if e.size == 1}
+    for access in definition.accesses:
+        operand = operands[access.operand]
+        shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
+    body, guard = definition.body.xreplace(shown), definition.guard.xreplace(shown)
+    left = tuple(e for e in reduced if e.size != 1)
+    if reduced and not left and guard == sympy.true:
+        return Assignment(node.name, axes, None, (), guard, body, definition.dtype)
+    return Assignment(node.name, axes, definition.reducer, left or reduced, guard, body, definition.dtype)
 
 
 def entries(expr: sympy.Basic) -> list[Entry]:

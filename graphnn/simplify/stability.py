@@ -66,31 +66,34 @@ def _exponent_of(product: sympy.Expr, argument: sympy.Expr) -> int | None:
 
 
 def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
-    """(E - 1/E)/(E + 1/E) -> tanh(u), and 4/(E + 1/E)**2 -> 4*sigmoid(2u)*sigmoid(-2u), E = exp(u)."""
-    if not (expr.is_Mul or expr.is_Pow) or len(expr.atoms(sympy.exp)) < 2:
+    """(E - 1/E)/(E + 1/E) and (E**2 - 1)/(E**2 + 1) -> tanh(u), 4/(E + 1/E)**2 -> 4*sigmoid(2u)*sigmoid(-2u), E = exp(u)."""
+    if not (expr.is_Mul or expr.is_Pow) or not expr.has(sympy.exp):
         return expr
     for factor in sympy.Mul.make_args(expr):
         base, power = factor.as_base_exp()
-        argument = _hyperbolic(base, 1)
+        argument = _half_width(base, 1)
         if argument is None or not (power.is_Integer and power.is_negative):
             continue
         rest = expr / factor
         for other in sympy.Mul.make_args(rest):
             below, count = other.as_base_exp()
-            difference = _hyperbolic(below, -1)
-            if (
-                difference is not None
-                and count.is_Integer
-                and 0 < count <= -power
-                and difference in (argument, -argument)
-            ):
-                sign = 1 if difference == argument else -1
-                left = rest / other * base ** (power + count)
-                return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
-        if power % 2 == 0:
+            if not (count.is_Integer and 0 < count <= -power):
+                continue
+            for sign in (1, -1):
+                if _half_width(sign * below, -1) == argument and below.is_Add:
+                    left = rest / other * base ** (power + count)
+                    return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
+        if power % 2 == 0 and _hyperbolic(base, 1) is not None:
             square = Sigmoid(2 * argument) * Sigmoid(-2 * argument)
             return rest * square ** (-power // 2)
     return expr
+
+
+def _half_width(base: sympy.Expr, sign: int) -> sympy.Expr | None:
+    """exp(u) + sign*exp(-u) -> u, and exp(2*u) + sign -> u: with sign 1 and -1 the two parts of a tanh(u)."""
+    if base.is_Add and len(base.args) == 2 and base.args[0] == sign and isinstance(base.args[1], sympy.exp):
+        return base.args[1].args[0] / 2
+    return _hyperbolic(base, sign)
 
 
 def _hyperbolic(base: sympy.Expr, sign: int) -> sympy.Expr | None:

@@ -9,9 +9,6 @@ The figures are in `extra_info`, and printed with -s. Only ratios within one run
 from __future__ import annotations
 
 import ctypes
-import time
-from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import pytest
@@ -19,10 +16,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from graphnn.emit.module import emit
 from graphnn.emit.target import host
-from graphnn.emit.writer import Module, Value, Writer, constant, vector_type
 from graphnn.lower.ir import Contract, Program, Range, Store
 from graphnn.run.jit import NativeFunction, compile_object, load_object
 from graphnn.simplify.expr import Axis, Load, Local
+from tests.benchmarks.peak import peak
 from tests.emit.native import buffer, integer, program
 
 SHAPES = [
@@ -50,32 +47,6 @@ def product_program(m: int, k: int, n: int, transposed: bool) -> Program:
         (Store("C", (row, column), Local("acc", "float32")),),
     )
     return program((contract,), a, buffer("B", (k, n)), buffer("C", (m, n), role="output"))
-
-
-@cache
-def peak() -> float:
-    """GF/s of 24 independent chains of multiply-adds (12 where there are 16 registers), the best of five runs."""
-    target, terms = host(), 2_000_000
-    lanes, chains = target.lanes("float32"), 24 if target.vector_registers == 32 else 12
-    w, vector = Writer(Module("peak", target.triple)), vector_type("float", target.lanes("float32"))
-    data = Value("ptr", "%buffers")
-    factor = w.ins(vector, f"load {vector}, {data}, align 4")
-    with w.loop(constant("i64", 0), constant("i64", terms), carry=[constant(vector, 0.0)] * chains) as loop:
-        loop.next = [w.fma(factor, factor, chain) for chain in loop.carried]
-    for k, chain in enumerate(loop.results):
-        w.do(f"store {chain}, {w.gep('float', data, constant('i64', k * lanes))}, align 4")
-    w.do("ret i64 0")
-    w.module.functions.append("\n".join(["define i64 @peak(ptr %buffers, ptr %sizes) {", "entry:", *w.lines, "}"]))
-    function = load_object(compile_object(w.module.text(), target), "peak")
-    memory = np.full(chains * lanes, 1e-3, np.float32)
-    best = min(seconds(lambda: function(memory.ctypes.data, 0)) for _ in range(5))
-    return 2e-9 * terms * chains * lanes / best
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def aligned(*shape: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 
 from graphnn.errors import BoundaryError
 from graphnn.lower.ir import Program, Store
+from graphnn.run.executable import Executable
 from graphnn.run.manifest import Outputs
 from graphnn.run.states import HeldState
 from graphnn.simplify.expr import Const, Load, Op, Size, index_constant
@@ -49,7 +50,7 @@ def test_values_for_several_sizes_and_again(n: int) -> None:
 def test_missing_and_surplus_names() -> None:
     with pytest.raises(BoundaryError, match=r"takes the inputs \(x, y, p\); missing: y, p; unknown: z"):
         PROGRAM(x=np.zeros((3, 4), np.float32), z=1)
-    refused("unknown: self", self=1)
+    refused("missing: none; unknown: self", self=1)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,18 @@ def test_rows_of_a_distribution_sum_to_one() -> None:
         bad[7] *= np.float32(wrong)
         with pytest.raises(BoundaryError, match=r"the row at \[7\] sums to (1\.00001|0\.99999|nan)"):
             PROGRAM(**{**inputs, "p": bad})
+
+
+def test_distributions_without_rows_or_columns() -> None:
+    def program(columns: int) -> Executable:
+        body = (Store("y", (), Const(1.0, "float32")),)
+        buffers = (buffer("p", ("N", columns), "input"), buffer("y", (), "output"))
+        return build(Program("rows", ("N",), buffers, body), distributions=("p",))
+
+    assert program(3)(p=np.zeros((0, 3), np.float32)) == 1
+    assert program(0)(p=np.zeros((0, 0), np.float32)) == 1
+    with pytest.raises(BoundaryError, match=r"the row at \[0\] sums to 0;"):
+        program(0)(p=np.zeros((2, 0), np.float32))
 
 
 def test_nan_in_a_float_input_is_data() -> None:

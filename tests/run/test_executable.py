@@ -11,7 +11,7 @@ import pytest
 from graphnn.declare.network import Network
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.lower.ir import Program, Store
-from graphnn.run.arrays import Spans, address, aligned_empty, documented_address, field_address, fresh
+from graphnn.run.arrays import Spans, address, aligned_empty, allocator, documented_address, field_address
 from graphnn.run.boundary import KEPT_SHAPES
 from graphnn.run.states import HeldState, StateSource
 from graphnn.simplify.expr import Axis, Const, Load, index_constant
@@ -47,8 +47,11 @@ def test_arrays_of_ours_are_aligned(shape: tuple[int, ...], dtype: str) -> None:
     arrays = [aligned_empty(shape, np.dtype(dtype)) for _ in range(5)]
     assert all(a.ctypes.data % 64 == 0 and a.flags.carray for a in arrays)
     assert all(a.shape == shape and a.dtype == dtype for a in arrays)
-    large = fresh((64, *shape, 1025), np.dtype(dtype))
-    assert large.nbytes == 0 or large.ctypes.data % 64 == 0
+    large = [allocator((64, *shape, 1025), np.dtype(dtype))() for _ in range(3)]
+    assert all(a.nbytes == 0 or a.ctypes.data % 64 == 0 for a in large)
+    small = allocator(shape, np.dtype(dtype))
+    assert (small().shape, small().dtype) == (shape, dtype)
+    assert small() is not small()
 
 
 def test_spans_meet_where_numpy_says_that_memory_is_shared() -> None:
@@ -140,6 +143,23 @@ def test_a_new_array_behind_a_state_is_noticed_by_its_version() -> None:
     state._values["w"] = np.array(3, np.float32)
     state.version += 1
     assert scale(x=x).tolist() == [3, 3]
+
+
+def test_an_array_that_is_replaced_during_an_update_is_noticed() -> None:
+    state = held(w=np.zeros(6, np.float32))
+    step, g = build(step_program(), state=state), np.ones(6, np.float32)
+    step(g=g)
+    gather_results = step._gather
+
+    def replace_meanwhile(arrays: dict[str, np.ndarray]) -> object:
+        state._values["w"] = np.full(6, 10, np.float32)
+        state.version += 1
+        return gather_results(arrays)
+
+    step._gather = replace_meanwhile
+    assert step(g=g).tolist() == [1] * 6
+    step._gather = gather_results
+    assert step(g=g).tolist() == [10.5] * 6
 
 
 def test_states_that_do_not_fit() -> None:

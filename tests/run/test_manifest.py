@@ -9,6 +9,7 @@ import pytest
 
 from graphnn.errors import BoundaryError
 from graphnn.run.manifest import BufferSpec, Manifest, Outputs
+from graphnn.schedule.memory import Lifetime, MemoryPlan
 from graphnn.simplify.expr import Op, Size, index_constant
 from tests.run.make import changed, gather
 
@@ -101,6 +102,7 @@ def spec(name: str, role: Any, *shape: int | str, dtype: Any = "float32", layout
         ({"index_bounds": (("x", index_constant(3)),)}, "index bound of x: not an int64 input"),
         ({"index_bounds": (("z", index_constant(3)),)}, "index bound of z"),
         ({"distributions": ("y",)}, "distribution y: not an input of floats"),
+        ({"memory": MemoryPlan((Lifetime("h", 4, (), 0, 1),))}, r"memory plan of \['h'\]: not all are temps"),
         ({"updates": ("x",)}, r"updates \('x',\): not all are states"),
         ({"outputs": Outputs("list", ("h",))}, "not the output buffers"),
         ({"outputs": Outputs("single", ("h", "total"))}, "keys and buffers do not fit"),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import graphnn as gn
+from tests.three_way.runner import Accuracy
 
 EXTENTS = (3, 2, 1, 7, 8, 9, 15, 16, 17, 31, 5, 0)
 SHAPES = ("na", "a", "ab", "n", "", "n1", "1a", "nab", "ba", "an")
@@ -62,10 +63,9 @@ class Case:
 
     outputs: list[gn.Tensor]
     values: dict[str, Array]
-    accuracy: str
+    accuracy: Accuracy
     sizes: dict[str, int]
     debug: bool
-    dtype: str
 
 
 def decode(codes: Sequence[int]) -> Case:
@@ -103,7 +103,7 @@ def decode(codes: Sequence[int]) -> Case:
     values = {n: v for n, v in g.values.items() if n in used}
     if symbolic and "N" not in {s.name for n in values for d in g.network[n].shape_exprs for s in d.free_symbols}:
         sizes = {"N": extents["n"]}
-    return Case(outputs, values, g.pick(("fast", "tight")), sizes, g.pick((False, False, True)), g.dtype)
+    return Case(outputs, values, g.pick(("fast", "tight")), sizes, g.pick((False, False, True)))
 
 
 def _gradients(g: Graph, outputs: Sequence[gn.Tensor]) -> list[gn.Tensor]:

@@ -82,3 +82,33 @@ class Chain:
 def reference(tensors: Sequence[gn.Tensor], values: Values) -> list[Array]:
     """The results by the reference evaluator, in float64."""
     return gn.evaluate(tensors, values)
+
+
+TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest value of any node that a result depends on
+
+
+def compare_ways(
+    outputs: Sequence[gn.Tensor],
+    values: Values,
+    accuracy: Accuracy = "fast",
+    sizes: Mapping[str, int] | None = None,
+    debug: bool = False,
+) -> None:
+    """Raise AssertionError where a result differs from the reference: interpreted, scheduled, or native."""
+    nodes = [t for t in outputs[0].network.ancestors(outputs) if t.dtype.startswith("float")]
+    expected = reference(outputs, values)
+    scale = max((float(np.abs(v).max(initial=0)) for v in reference(nodes, values)), default=0)
+    chain = Chain(outputs, accuracy, sizes, debug)
+    ways = {
+        "interpreted": chain.interpreted(values),
+        "scheduled": chain.interpreted(values, scheduled=True),
+        "native": chain.native(values),
+    }
+    for way, results in ways.items():
+        for tensor, result, right in zip(outputs, results, expected, strict=True):
+            assert result.shape == right.shape, (way, tensor.name)
+            if result.dtype.kind in "ib":
+                assert (result == right).all(), (way, tensor.name)
+                continue
+            error = float(np.abs(result - right).max(initial=0))
+            assert error <= TOLERANCE[str(result.dtype)] * max(1, scale), f"{way}: {tensor.name} is off by {error:g}"

@@ -1,0 +1,84 @@
+"""How long the stages of a cold compile take, measured in a fresh process that has imported everything."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+from tests.benchmarks.networks import WORKS, trainer
+from tests.benchmarks.peak import seconds
+
+# The functions that `pipeline.compile` calls, under the name of the stage that they are.
+STAGES = {
+    "simplify": "simplify",
+    "lower": "lower",
+    "schedule": "schedule",
+    "emit": "emit",
+    "llvm": "compile_object",
+    "load": "Executable",
+}
+
+
+def cold_compile(name: str) -> dict[str, float]:
+    """Seconds of each stage for a work, from a process of its own; `total` is all of them and what lies between."""
+    found: dict[str, float] = json.loads(_python("-m", "tests.benchmarks.stages", name))
+    return found
+
+
+def cold_import(module: str) -> float:
+    """Seconds of the first `import module` of a process."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    return float(_python("-c", code))
+
+
+def measure(name: str) -> dict[str, float]:
+    """The seconds in this process: honest only the first time."""
+    spent: dict[str, float] = {}
+    with _timed(spent):
+        spent["total"] = seconds(lambda: trainer(WORKS[name]).executable())
+    known = ("derive", *STAGES)
+    found = {stage: spent[stage] for stage in known}
+    return {**found, "rest": spent["total"] - sum(found.values()), "total": spent["total"]}
+
+
+@contextmanager
+def _timed(spent: dict[str, float]) -> Iterator[None]:
+    """Count the seconds of each stage's function while it is called by the module that runs it."""
+    places = {stage: ("graphnn.pipeline", function) for stage, function in STAGES.items()}
+    places["derive"] = ("graphnn.nn.trainer", "gradients")
+    started = []
+    for stage, (module, function) in places.items():
+        target = importlib.import_module(module)
+        started.append(patch.object(target, function, _counted(getattr(target, function), stage, spent)))
+    for patcher in started:
+        patcher.start()
+    try:
+        yield
+    finally:
+        for patcher in started:
+            patcher.stop()
+
+
+def _counted(function: Callable[..., Any], stage: str, spent: dict[str, float]) -> Callable[..., Any]:
+    @wraps(function)
+    def timed(*arguments: Any, **options: Any) -> Any:
+        result: list[Any] = []
+        spent[stage] = spent.get(stage, 0.0) + seconds(lambda: result.append(function(*arguments, **options)))
+        return result[0]
+
+    return timed
+
+
+def _python(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1])))

@@ -1,0 +1,91 @@
+"""gradients(): sums over paths, second derivatives, zeros, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import graphnn as gn
+
+
+def _network() -> tuple[gn.Network, gn.Tensor, list[gn.Tensor]]:
+    net = gn.Network("small")
+    x, y = net.input("x", (4, 3), "float64"), net.input("y", (4,), "int64")
+    parameters = [
+        net.parameter("W", (3, 5), init=gn.Normal(1.0), dtype="float64"),
+        net.parameter("b", (5,), init=gn.Normal(1.0), dtype="float64", role="bias"),
+        net.parameter("V", (5, 2), init=gn.Normal(1.0), dtype="float64"),
+    ]
+    w, b, v = parameters
+    hidden = gn.tanh(x @ w + b)
+    return net, gn.softmax_cross_entropy(hidden @ v + gn.sum(hidden, axis=1, keepdims=True), y, name="loss"), parameters
+
+
+VALUES = {"x": np.random.default_rng(0).normal(size=(4, 3)), "y": np.array([0, 1, 1, 0])}
+
+
+def test_gradients_agree_with_central_differences() -> None:
+    net, loss, parameters = _network()
+    found = gn.evaluate(gn.gradients(loss, parameters), VALUES)
+    for parameter, gradient in zip(parameters, found, strict=True):
+        value = net.state[parameter.name].copy()
+        for index in np.ndindex(value.shape):
+            sides = []
+            for step in (1e-6, -1e-6):
+                moved = value.copy()
+                moved[index] += step
+                sides.append(float(gn.evaluate([loss], {**VALUES, parameter.name: moved})[0]))
+            assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(gradient[index], rel=1e-7, abs=1e-9)
+
+
+def test_a_hessian_vector_product_agrees_with_differences_of_the_gradient() -> None:
+    net, loss, parameters = _network()
+    first = gn.gradients(loss, parameters)
+    rng = np.random.default_rng(1)
+    directions = {f"v_{p.name}": rng.normal(size=[int(d) for d in p.shape]) for p in parameters}
+    dot = sum(
+        (gn.sum(g * net.input(n, v.shape, "float64")) for g, (n, v) in zip(first, directions.items(), strict=True)), 0.0
+    )
+    product = gn.evaluate(gn.gradients(dot, parameters), {**VALUES, **directions})
+    sides = []
+    for step in (1e-5, -1e-5):
+        moved = {p.name: net.state[p.name] + step * directions[f"v_{p.name}"] for p in parameters}
+        sides.append(gn.evaluate(first, {**VALUES, **moved}))
+    for found, up, down in zip(product, *sides, strict=True):
+        np.testing.assert_allclose(found, (up - down) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+def test_contributions_of_several_paths_add_up() -> None:
+    net = gn.Network("diamond")
+    x = net.input("x", (3,), "float64")
+    loss = gn.sum(x * x + x)
+    (found,) = gn.evaluate(gn.gradients(loss, x), {"x": [1.0, 2.0, 3.0]})
+    assert found.tolist() == [3, 5, 7]
+
+
+def test_the_gradient_of_something_independent_is_zero() -> None:
+    net = gn.Network("independent")
+    x, y = net.input("x", (2, 3)), net.input("y", (2,))
+    (gradient,) = gn.gradients(gn.sum(y), [x])
+    assert gradient.shape == (2, 3)
+    assert not gn.evaluate([gradient], {"y": np.ones(2), "x": np.ones((2, 3))})[0].any()
+
+
+def test_asking_again_gives_the_same_nodes() -> None:
+    _, loss, parameters = _network()
+    first, count = gn.gradients(loss, parameters), loss.network.graph.number_of_nodes()
+    assert gn.gradients(loss, parameters) == first
+    assert loss.network.graph.number_of_nodes() == count
+
+
+def test_refusals_say_why() -> None:
+    net = gn.Network("refused")
+    x, labels = net.input("x", (3,)), net.input("labels", (3,), "int64")
+    with pytest.raises(gn.DeriveError, match="'labels' is int64"):
+        gn.gradients(gn.sum(x), [labels])
+    with pytest.raises(gn.DeriveError, match="step is not differentiable"):
+        gn.gradients(gn.sum(gn.step(x)), [x])
+    with pytest.raises(gn.DeriveError, match="leads through an integer, a condition or an index"):
+        gn.gradients(gn.sum(gn.where(gn.greater(x, 0.0), 1.0, 2.0)), [x])
+    with pytest.raises(gn.DeriveError, match="another network"):
+        gn.gradients(gn.sum(x), [gn.Network("other").input("x", (3,))])

@@ -1,0 +1,1 @@
+"""The documentation is run: code blocks, the README's output, the examples."""

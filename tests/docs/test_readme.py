@@ -1,0 +1,42 @@
+"""The README's first example prints what the README says, its other blocks run, and its commands exist."""
+
+import re
+from typing import Any
+
+import pytest
+
+from graphnn.cli import main
+from tests.docs.pages import ROOT, blocks, run
+
+PAGE = ROOT / "README.md"
+_NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e[+-]?\d+)?")
+
+
+def test_the_examples_run_and_the_first_prints_what_the_page_says() -> None:
+    names: dict[str, Any] = {"__name__": "readme"}
+    first, *others = blocks(PAGE, "python")
+    (shown,) = blocks(PAGE, "text")
+    printed = run(PAGE, first, names)
+    assert _NUMBER.sub("#", printed) == _NUMBER.sub("#", shown.text)
+    found, expected = ([float(n) for n in _NUMBER.findall(text)] for text in (printed, shown.text))
+    assert found == pytest.approx(expected, rel=0.02)
+    for block in others:
+        run(PAGE, block, names)
+
+
+def test_the_first_example_is_short() -> None:
+    lines = [line for line in blocks(PAGE, "python")[0].text.splitlines() if line.strip()]
+    assert len(lines) <= 20
+
+
+def test_every_command_of_the_page_exists() -> None:
+    shown = dict.fromkeys(re.findall(r"^    graphnn (\w+)", PAGE.read_text(), re.MULTILINE))
+    assert list(shown) == ["demo", "derive", "show", "compile", "compare"]
+    assert set(shown) == set(main.commands)
+
+
+def test_the_make_targets_of_the_page_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = re.findall(r"^    make (\w+)", PAGE.read_text(), re.MULTILINE)
+    assert shown
+    assert set(shown) <= set(targets)

@@ -1,0 +1,71 @@
+"""Every rewrite of the table is an identity on its domain, and each instance that fires can be checked."""
+
+from __future__ import annotations
+
+import random
+
+import mpmath
+import pytest
+import sympy
+
+import graphnn as gn
+from graphnn.declare.scalars import PRIMITIVES
+from graphnn.simplify import rules
+from graphnn.simplify.engine import Accuracy
+from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.instances import check_instance, check_instances
+from graphnn.simplify.passes import simplify
+from graphnn.simplify.rules import RULES, Rewrite, Rule
+
+SCALAR = [rule for rule in RULES if not isinstance(rule.before, str)]
+
+
+def _closed(expr: sympy.Expr) -> sympy.Expr:
+    for primitive, definition in PRIMITIVES.items():
+        expr = expr.replace(primitive, definition)
+    return expr.replace(Sigmoid, lambda x: 1 / (1 + sympy.exp(-x)))
+
+
+@pytest.mark.parametrize("rule", SCALAR, ids=lambda rule: rule.name)
+def test_both_sides_of_a_scalar_rule_are_equal(rule: Rule) -> None:
+    draw = random.Random(0)
+    for _ in range(50):
+        point = {s: sympy.Rational(draw.randrange(-4000, 4000), 777) for s in (rules.x, rules.y, rules.a)}
+        point |= {rules.p: sympy.Rational(draw.randrange(1, 4000), 777)}
+        point |= {rules.m: sympy.Max(point[rules.x], point[rules.y])}
+        before, after = (sympy.N(_closed(side).xreplace(point), 50) for side in (rule.before, rule.after))
+        assert abs(before - after) <= abs(before) * sympy.Float("1e-40"), (rule.name, point)
+
+
+def test_the_table_has_one_row_per_name() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_a_wrong_instance_is_caught() -> None:
+    entry = gn.operands("z")[gn.indices("i")]
+    good = Rewrite("n", "logistic", 1 / (1 + sympy.exp(-entry)), Sigmoid(entry))
+    check_instance(good)
+    wrong = Rewrite("n", "logistic", 1 / (1 + sympy.exp(-entry)), Sigmoid(-entry))
+    with pytest.raises(gn.CompileError, match="'logistic' is wrong"):
+        check_instance(wrong)
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "tight"])
+def test_every_instance_of_a_training_step_is_an_identity(accuracy: Accuracy) -> None:
+    net = gn.Network("step")
+    x, y, t = net.input("x", ("N", 6)), net.input("y", ("N",), "int64"), net.input("t", ("N", 3))
+    z = gn.dense(gn.dense(x, 8, activation=gn.tanh, name="h"), 3, name="z")
+    loss = gn.softmax_cross_entropy(z, y) + gn.sigmoid_cross_entropy(z, t) + gn.sum(gn.softplus(z))
+    trace = simplify(net, [loss, *gn.gradients(loss, list(net.parameters.values()))], accuracy=accuracy).trace
+    fired = {rewrite.rule for rewrite in trace.rewrites}
+    assert {"cancel", "shift exponentials", "look through a logarithm", "log of the logistic"} <= fired
+    check_instances(trace)
+
+
+def test_mpmath_agrees_with_the_softplus_form() -> None:
+    rule = next(r for r in RULES if r.name == "softplus")
+    with mpmath.workdps(60):
+        for point in (-1000, -20, 0, 20, 1000):
+            expected = mpmath.log1p(mpmath.exp(point))
+            found = mpmath.mpf(sympy.N(_closed(rule.after).subs(rules.x, point), 60, maxn=2000))
+            assert abs(found - expected) <= abs(expected) * mpmath.mpf("1e-15") + mpmath.mpf("1e-40")

@@ -1,0 +1,88 @@
+"""Graphs on which the ways once differed, each the shortest that shows what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import graphnn as gn
+
+Built = tuple[list[gn.Tensor], dict[str, Any]]
+RAMP = np.linspace(-1.9, 1.7, 8)
+
+
+def _with_gradient(y: gn.Tensor, *xs: gn.Tensor) -> list[gn.Tensor]:
+    return [y, *gn.gradients(gn.sum(y), xs)]
+
+
+def _vector(size: Any = 8) -> gn.Tensor:
+    return gn.Network("found").input("x", (size,) if size is not None else (), dtype="float64")
+
+
+def condition_of_a_choice() -> Built:
+    """clip' compares a choice with a number: a condition that is itself a choice."""
+    x = _vector()
+    return _with_gradient(gn.clip(x, -1, 0.5), x), {"x": RAMP}
+
+
+def function_of_a_constant() -> Built:
+    """x/x is 1, and sigmoid(1) a number that sympy cannot evaluate under our name of it."""
+    x = _vector()
+    return _with_gradient(gn.sigmoid(x / x) + gn.log1p(x / x), x), {"x": RAMP}
+
+
+def empty_result() -> Built:
+    """An array of shape (31, 0) has strides of 0, on which the lanes of a vector collide."""
+    x = gn.Network("found").input("x", (31, 0), dtype="float64")
+    return _with_gradient(gn.softplus(gn.sum(x, axis=1)), x), {"x": np.zeros((31, 0))}
+
+
+def empty_contraction() -> Built:
+    """A product without rows and columns over a symbolic extent."""
+    net = gn.Network("found")
+    a, b = net.input("a", (0, "N"), dtype="float64"), net.input("b", ("N", 0), dtype="float64")
+    return _with_gradient(gn.matmul(a, b), a, b), {"a": np.zeros((0, 3)), "b": np.zeros((3, 0))}
+
+
+def factor_that_may_be_zero() -> Built:
+    """A choice of 0 or 1 leaves a sum as a factor; it was divided out of the rest, which made it infinite."""
+    net = gn.Network("found")
+    a, b = net.input("a", (8,), dtype="float64"), net.input("b", (8,), dtype="float64")
+    y = gn.minimum(gn.exp(a), gn.reshape(b, (1, 8)))
+    outputs = [y, *gn.gradients(gn.sum(y * y), [a, b])]
+    return outputs, {"a": RAMP, "b": RAMP[::-1] + 0.013}
+
+
+def condition_seen_through() -> Built:
+    """A condition on a sigmoid, inlined as if it were the number that it is stored as, was always true."""
+    x = _vector()
+    chosen = gn.where(gn.greater_equal(x, gn.sigmoid(x)), x, 0.25)
+    return _with_gradient(chosen + x, x), {"x": RAMP}
+
+
+def choice_of_a_choice_of_a_scalar() -> Built:
+    """sympy solves conditions in one unknown, and took a scalar operand for one."""
+    x = _vector(None)
+    return _with_gradient(gn.leaky_relu(gn.leaky_relu(gn.identity(x))), x), {"x": np.float64(-0.5)}
+
+
+def saturated_tanh() -> Built:
+    """(e^2x - 1)/(e^2x + 1) was cancelled to a product of an overflow and 0."""
+    net = gn.Network("found")
+    x = net.input("x", (4,), dtype="float64")
+    y = gn.tanh(gn.clip(x, -300, 300))  # the reference evaluates the smooth definition, which overflows beyond
+    return _with_gradient(y, x), {"x": np.array([-299.0, -1.0, 0.5, 299.0])}
+
+
+FOUND: tuple[Callable[[], Built], ...] = (
+    condition_of_a_choice,
+    function_of_a_constant,
+    empty_result,
+    empty_contraction,
+    factor_that_may_be_zero,
+    condition_seen_through,
+    choice_of_a_choice_of_a_scalar,
+    saturated_tanh,
+)
