@@ -1,6 +1,6 @@
 """Where the errors of backpropagation come from: derivations of activations and losses, step by step.
 
-    python examples/derive_losses.py
+python examples/derive_losses.py
 """
 
 import graphnn as gn
@@ -22,8 +22,8 @@ except gn.DeriveError as error:
 # wrong learns slowly. Under cross-entropy it cancels, and the error is a - y.
 for loss_of in (gn.quadratic, gn.binary_cross_entropy):
     net = gn.Network("neuron")
-    z = net.input("z", ("N", 1))
-    y = net.input("y", ("N", 1))
+    z = net.input("z", ("N",))
+    y = net.input("y", ("N",))
     loss = loss_of(gn.sigmoid(z, name="a"), y, name="C")
     print(gn.derivation(loss, z), end="\n\n")
 

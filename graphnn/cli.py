@@ -22,7 +22,6 @@ from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.op import Op
 from graphnn.declare.registry import find_op
-from graphnn.demo import run_demo
 from graphnn.errors import GraphError, GraphnnError
 from graphnn.explain.derivation import Derivation, derivation
 from graphnn.explain.drawing import dot, draw
@@ -112,6 +111,8 @@ def main() -> None:
 @click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)
 def demo(out: Path, epochs: int) -> None:
     """Train a network on handwritten digits, and show how it was derived and compiled."""
+    from graphnn.demo import run_demo  # scikit-learn takes longer to import than the other commands to run
+
     run_demo(out, epochs)
 
 

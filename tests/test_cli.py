@@ -206,7 +206,7 @@ def test_names_are_inert(run, tmp_path):
 
 def test_demo_passes_its_options_on(run, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr("graphnn.cli.run_demo", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("graphnn.demo.run_demo", lambda *arguments: calls.append(arguments))
     check(run("demo", "--out", tmp_path / "d", "--epochs", 3))
     assert calls == [(tmp_path / "d", 3)]
     assert run("demo", "--epochs", 0).exit_code == 2

@@ -10,6 +10,7 @@ from graphnn.emit.environment import Mask
 from graphnn.emit.expression import Expressions
 from graphnn.emit.scalar import emit_scalar
 from graphnn.emit.tile import emit_contract
+from graphnn.emit.transpose import crossing_loads, emit_crossing
 from graphnn.emit.writer import Value, constant, lanes_of
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store, fused_factors
 from graphnn.lower.printer import header
@@ -47,9 +48,12 @@ class EmitContext(Expressions):
             case For(kind="vector") if self.lanes == 1 and not holds_contract(statement.body):
                 with self.around(statement):
                     self.vector_loop(statement)
-            case For(axis=axis, lo=lo, hi=hi, body=body):
-                with self.around(statement), self.loop(axis, self.value(lo), self.value(hi), changed=written_by(body)):
-                    self.statements(body)
+            case For():
+                loads = crossing_loads(self, statement)
+                if loads:
+                    emit_crossing(self, statement, loads)
+                else:
+                    self.plain_loop(statement)
             case If(condition=condition, body=body):
                 self.conditional(condition, body)
             case Let(name=name, value=value):
@@ -67,6 +71,12 @@ class EmitContext(Expressions):
                 old = Load(buffer, index, value.dtype, statement.origin)
                 with self.at(statement.origin):
                     self.store(buffer, index, Op(COMBINE[reducer], (old, value), value.dtype, statement.origin))
+
+    def plain_loop(self, loop: For) -> None:
+        """One iteration after the other, whatever the kind of the loop."""
+        lo, hi = self.value(loop.lo), self.value(loop.hi)
+        with self.around(loop), self.loop(loop.axis, lo, hi, changed=written_by(loop.body)):
+            self.statements(loop.body)
 
     @contextmanager
     def around(self, loop: For) -> Iterator[None]:

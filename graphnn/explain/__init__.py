@@ -2,4 +2,6 @@
 
 formula.py     formula(), latex(): one node, or everything inlined, in index notation
 derivation.py  derivation(): the named steps from a definition to the formula that runs
+drawing.py     dot(), draw(): a network as Graphviz text and as a layered picture
+terminal.py    tables of a network and of a derivation, in which names are inert
 """

@@ -1,4 +1,4 @@
-"""What every page keeps to: the paths and names in it exist, its code runs, and it is about graphnn and nothing else."""
+"""What every page keeps to: its paths and names exist, its code runs, and it is about graphnn and nothing else."""
 
 import re
 from pathlib import Path

@@ -230,6 +230,7 @@ def test_what_an_executable_tells() -> None:
     assert [str(b) for b in program.outputs] == ["h: float32[N, 4]", "total: float32[]"]
     assert program.stage("lower") == "the loops"
     assert program.stage("emit") == program.llvm
+    assert program.stage("run") == program.assembly
     assert "define i64 @graphnn_entry" in program.llvm
     assert "graphnn_entry:" in program.assembly
     assert program.kernels[:2] == ("for i0 in 0 .. N: -> t", "for i0 in 0 .. N: -> h")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,12 +9,9 @@ import numpy as np
 
 import graphnn as gn
 from graphnn.declare.reference import infer_sizes
-from graphnn.emit.module import emit
-from graphnn.emit.target import host
 from graphnn.lower.builder import lower
 from graphnn.lower.interpreter import interpret
 from graphnn.lower.ir import Program
-from graphnn.run.jit import compile_object, load_object
 from graphnn.schedule.memory import evaluate as evaluate_size
 from graphnn.schedule.passes import schedule
 from graphnn.simplify.passes import Simplified, simplify
@@ -42,8 +38,8 @@ class Chain:
         self.scheduled: Program = schedule(self.loops)
         leaves = {**self.network.inputs, **self.network.state_variables}
         self.names = [f"{t.name}.out" if t.name in leaves else t.name for t in tensors]
-        self.module = emit(self.scheduled, host(), debug=debug)
-        self._function: Any = None
+        self._compile = lambda: gn.compile(self.tensors, sizes=sizes, accuracy=accuracy, debug=debug)
+        self._executable: Any = None
 
     def interpreted(self, values: Values, scheduled: bool = False) -> list[Array]:
         """The results by the interpreter, before or after scheduling."""
@@ -54,18 +50,13 @@ class Chain:
         return [arrays[name] for name in self.names]
 
     def native(self, values: Values) -> list[Array]:
-        """The results by native code."""
-        if self._function is None:
-            self._function = load_object(compile_object(self.module.text, host()), self.module.entry)
-        sizes = self._sizes(values)
-        program = self.scheduled
-        stored = [self._array(b, values, sizes).transpose(b.layout).copy(order="C") for b in program.buffers]
-        pointers = (ctypes.c_void_p * max(1, len(stored)))(*(a.ctypes.data for a in stored))
-        numbers = (ctypes.c_int64 * max(1, len(program.sizes)))(*(sizes[s] for s in program.sizes))
-        code = self._function(ctypes.addressof(pointers), ctypes.addressof(numbers))
-        assert code == 0, self.module.checks[code]
-        found = {b.name: a.transpose(np.argsort(b.layout)) for b, a in zip(program.buffers, stored, strict=True)}
-        return [found[name] for name in self.names]
+        """The results by native code; values of state variables are assigned to the network's."""
+        self._executable = self._executable or self._compile()
+        inputs = {n: np.asarray(v, self.network[n].dtype) for n, v in values.items() if n in self.network.inputs}
+        for name in values.keys() - inputs.keys():
+            self.network.state[name] = np.asarray(values[name], self.network[name].dtype)
+        results: list[Array] = self._executable(**inputs)
+        return results
 
     def _sizes(self, values: Values) -> dict[str, int]:
         leaves = {**self.network.inputs, **self.network.state_variables}
