@@ -1,6 +1,6 @@
 """Where the errors of backpropagation come from: derivations of activations and losses, step by step.
 
-python examples/derive_losses.py
+$ python examples/derive_losses.py
 """
 
 import graphnn as gn

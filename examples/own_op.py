@@ -1,6 +1,6 @@
 """Ops of your own: a formula each. Gradients, second derivatives and native code come by themselves.
 
-python examples/own_op.py
+$ python examples/own_op.py
 """
 
 import numpy as np

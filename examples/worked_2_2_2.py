@@ -2,8 +2,8 @@
 
 Forward pass, gradients, one update and ten thousand of them: every figure is computed by compiled code.
 
-    python examples/worked_2_2_2.py
-    graphnn derive examples/worked_2_2_2.py:total --wrt net_o
+$ python examples/worked_2_2_2.py
+$ graphnn derive examples/worked_2_2_2.py:total --wrt net_o
 """
 
 import numpy as np

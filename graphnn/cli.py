@@ -31,12 +31,12 @@ from graphnn.pipeline import compile as compile_native
 
 
 class _Group(click.Group):
-    """An error of graphnn is one line and exit code 1; anything else is a defect and keeps its traceback."""
+    """An error of graphnn or of a file is one line and exit code 1; any other is a defect and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except GraphnnError as error:
+        except (GraphnnError, OSError) as error:
             raise click.ClickException(printable(str(error).replace("\n", " "))) from error
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args, overload
+from typing import TypedDict, Unpack, get_args, overload
 
 from graphnn.declare.definition import formula_text
 from graphnn.declare.network import Network, Tensor
@@ -57,46 +57,23 @@ class Compilation:
         return self.texts[name]
 
 
+class Options(TypedDict, total=False):
+    """The options of `compile`, as its docstring explains them."""
+
+    sizes: Mapping[str, int] | None
+    threads: int | None
+    dtype: DType | None
+    accuracy: Accuracy
+    training: bool
+    debug: bool
+    updates: Mapping[str, Tensor] | None
+    disable: Collection[str]
+
+
 @overload
-def compile(
-    outputs: Wanted,
-    sizes: Mapping[str, int] | None = ...,
-    threads: int | None = ...,
-    dtype: DType | None = ...,
-    accuracy: Accuracy = ...,
-    training: bool = ...,
-    debug: bool = ...,
-    until: None = ...,
-    updates: Mapping[str, Tensor] | None = ...,
-    disable: Collection[str] = ...,
-) -> Executable: ...
+def compile(outputs: Wanted, *, until: None = None, **options: Unpack[Options]) -> Executable: ...
 @overload
-def compile(
-    outputs: Wanted,
-    sizes: Mapping[str, int] | None = ...,
-    threads: int | None = ...,
-    dtype: DType | None = ...,
-    accuracy: Accuracy = ...,
-    training: bool = ...,
-    debug: bool = ...,
-    *,
-    until: Literal["declare", "derive", "simplify", "lower", "schedule", "emit"],
-    updates: Mapping[str, Tensor] | None = ...,
-    disable: Collection[str] = ...,
-) -> Compilation: ...
-@overload
-def compile(
-    outputs: Wanted,
-    sizes: Mapping[str, int] | None = ...,
-    threads: int | None = ...,
-    dtype: DType | None = ...,
-    accuracy: Accuracy = ...,
-    training: bool = ...,
-    debug: bool = ...,
-    until: str | None = ...,
-    updates: Mapping[str, Tensor] | None = ...,
-    disable: Collection[str] = ...,
-) -> Executable | Compilation: ...
+def compile(outputs: Wanted, *, until: str, **options: Unpack[Options]) -> Executable | Compilation: ...
 def compile(
     outputs: Wanted,
     sizes: Mapping[str, int] | None = None,

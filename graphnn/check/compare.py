@@ -11,7 +11,7 @@ Native against exact judges the compiler, exact against the two numeric ones the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import mpmath
@@ -32,7 +32,9 @@ Curve = tuple[tuple[float, float], ...]
 
 DIGITS = 50
 CURVE_ELEMENTS = 6  # elements of a leaf that are differentiated with every step
-FLOOR = 1e-6  # a gradient that cancels has no relative error below this part of the largest one
+# A sum that cancels has no relative error: below this part of the largest gradient, errors are relative to that part.
+FLOOR = {"float64": 1e-6, "float32": 1e-3}
+NOTHING = 1e-44  # what cancellation to zero leaves of 50 digits
 # What rounding explains: sums of terms that cancel lose digits, a central difference has its curvature, too.
 NATIVE_TOLERANCE = {"float64": 1e-8, "float32": 5e-3}
 DIFFERENCE_TOLERANCE, COMPLEX_TOLERANCE = 1e-4, 1e-8
@@ -40,7 +42,7 @@ DIFFERENCE_TOLERANCE, COMPLEX_TOLERANCE = 1e-4, 1e-8
 
 def compare(
     loss: Tensor,
-    values: Any,
+    values: Mapping[str, Any],
     wrt: Sequence[Tensor] | None = None,
     ties: Literal["first", "split"] = "first",
     dtype: Literal["float32", "float64"] = "float64",
@@ -70,9 +72,9 @@ def compare(
     generator = np.random.default_rng(seed)
     with mpmath.workdps(DIGITS):
         largest = max((float(abs(x)) for array in exact for x in array.flat if mpmath.isfinite(x)), default=0.0)
+        floor = FLOOR[dtype] * largest if largest > NOTHING else 1.0
         judges = [
-            _Judge(point, leaf, own, formula, largest * FLOOR or 1.0)
-            for leaf, own, formula in zip(leaves, native, exact, strict=True)
+            _Judge(point, leaf, own, formula, floor) for leaf, own, formula in zip(leaves, native, exact, strict=True)
         ]
         return Report(
             loss.name, dtype, accuracy, point.sizes, tuple(judge.compare(sample, generator) for judge in judges)
@@ -106,7 +108,7 @@ class _Judge:
         self.errors = np.array([self._relative(value, truth) for value, truth in pairs]).reshape(native.shape)
         self.exact = np.array([float(x) for x in exact.flat]).reshape(native.shape)
         finite = np.abs(self.exact[np.isfinite(self.exact)])
-        self.scale = float(np.max(finite, initial=0.0)) or 1.0
+        self.scale = float(np.max(finite, initial=floor))
 
     def _relative(self, value: Any, truth: Any) -> float:
         """|value - truth| relative to the truth, in the precision of the truth; equal infinities and NaNs agree."""

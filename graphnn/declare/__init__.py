@@ -11,6 +11,7 @@ registry.py    names of ops; `ops/` fills it
 network.py     Network and Tensor
 state.py       the values of parameters and other state variables
 trees.py       formulas as plain data
+labels.py      names made inert for display
 verify.py      what every definition must hold, however it was made
 serialize.py   networks from and to JSON
 plain.py       networks from plain networkx graphs

@@ -16,7 +16,9 @@ import sympy
 from graphnn.declare.definition import DTYPES, FLOATS, Definition, Recipe
 from graphnn.declare.initializer import Initializer, as_initializer
 from graphnn.declare.notation import size_symbol
+from graphnn.declare.plain import read_networkx
 from graphnn.declare.registry import find_op
+from graphnn.declare.serialize import read_json, to_json
 from graphnn.declare.state import State
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
@@ -118,6 +120,10 @@ class Network:
         self.initializers: dict[str, Initializer] = {}
         self.requests: dict[Any, Tensor] = {}  # gradients asked for before, by (what, with respect to, policy)
         self.state = State(self)
+
+    def rename(self, name: str) -> None:
+        """Give the network another name, which only people see."""
+        self.name = self.graph.graph["name"] = name
 
     def __repr__(self) -> str:
         return f"<network {self.name!r}: {self.graph.number_of_nodes()} nodes>"
@@ -276,23 +282,21 @@ class Network:
 
     @classmethod
     def from_networkx(cls, graph: Any) -> Network:
-        """A Network from a plain networkx graph; see `plain.from_networkx`."""
-        from graphnn.declare.plain import from_networkx
-
-        return from_networkx(graph)
+        """A Network from a plain networkx graph, as `plain.py` describes it. GraphError says what does not fit."""
+        network = cls()
+        read_networkx(graph, network)
+        return network
 
     def to_json(self) -> str:
         """The whole network as JSON: definitions are stored as trees, never as code."""
-        from graphnn.declare.serialize import to_json
-
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Network:
         """A Network from `to_json` text. Nothing in it is evaluated; GraphError says what does not fit."""
-        from graphnn.declare.serialize import from_json
-
-        return from_json(text)
+        network = cls()
+        read_json(text, network)
+        return network
 
 
 def _extent(kind: str, name: str, dim: Dim) -> sympy.Expr:

@@ -16,13 +16,15 @@ of operands (concatenate) takes those with numbers, in order.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx
 
-from graphnn.declare.network import Network, Tensor
 from graphnn.declare.registry import find_op
 from graphnn.errors import GraphError
+
+if TYPE_CHECKING:
+    from graphnn.declare.network import Network, Tensor
 
 _LEAVES: dict[str, tuple[str, tuple[str, ...]]] = {  # kind: (method of Network, its optional keywords)
     "input": ("input", ("dtype",)),
@@ -31,8 +33,8 @@ _LEAVES: dict[str, tuple[str, tuple[str, ...]]] = {  # kind: (method of Network,
 }
 
 
-def from_networkx(graph: Any) -> Network:
-    """The Network of a plain graph; nodes keep their names and, where edges allow it, their order.
+def read_networkx(graph: Any, network: Network) -> None:
+    """Fill an empty network from a plain graph; nodes keep their names and, where edges allow it, their order.
 
     Raises GraphError for a cycle (naming its nodes), an unknown op or kind, a missing or duplicate operand slot; the
     ops raise ShapeError and DTypeError for operands that do not fit.
@@ -40,7 +42,7 @@ def from_networkx(graph: Any) -> Network:
     if not isinstance(graph, networkx.DiGraph):  # a MultiDiGraph is one, too
         raise GraphError(f"a network is a directed graph: DiGraph or MultiDiGraph, not {type(graph).__name__}")
     position = {name: number for number, name in enumerate(graph)}
-    network = Network(str(graph.name or "network"))
+    network.rename(str(graph.name or "network"))
     try:
         order = list(networkx.lexicographical_topological_sort(graph, key=position.__getitem__))
     except networkx.NetworkXUnfeasible as error:
@@ -54,7 +56,6 @@ def from_networkx(graph: Any) -> Network:
             _add_op(network, graph, name, data)
         else:
             _add_leaf(network, graph, name, data)
-    return network
 
 
 def _add_leaf(network: Network, graph: Any, name: str, data: dict[str, Any]) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from graphnn.declare.definition import Access, Definition, Extent, OperandType, Step, access_symbol
 from graphnn.declare.initializer import initializer_from_json, initializer_to_json
-from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import axis_symbol
 from graphnn.declare.trees import Scope, Tree, decode, encode
 from graphnn.declare.verify import check_extent, verify_definition
 from graphnn.errors import DTypeError, GraphError, ShapeError
+
+if TYPE_CHECKING:
+    from graphnn.declare.network import Network, Tensor
 
 FORMAT = "graphnn network"
 VERSION = 1
@@ -53,8 +55,8 @@ def to_json(network: Network) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> Network:
-    """The Network of `to_json` text, its state not yet drawn.
+def read_json(text: str, network: Network) -> None:
+    """Fill an empty network from `to_json` text; its state is not yet drawn.
 
     Raises GraphError, ShapeError or DTypeError, which names the node or definition, for anything malformed.
     """
@@ -71,13 +73,13 @@ def from_json(text: str) -> Network:
             f"the network's format version is {content.get('version')!r:.20}; this reads version {VERSION}"
         )
     try:
-        return _read_network(content)
+        _read_network(content, network)
     except RecursionError as error:
         raise GraphError("the JSON of a network is nested too deeply") from error
 
 
-def _read_network(content: dict[str, Any]) -> Network:
-    network = Network(_field(content, "name", str, "the network"))
+def _read_network(content: dict[str, Any], network: Network) -> None:
+    network.rename(_field(content, "name", str, "the network"))
     definitions = [
         _decode_definition(data, f"definition {number}")
         for number, data in enumerate(_field(content, "definitions", list, "the network"))
@@ -86,7 +88,6 @@ def _read_network(content: dict[str, Any]) -> Network:
         if not isinstance(data, dict):
             raise GraphError(f"node {number} is not an object")
         _read_node(network, data, definitions, f"node {_field(data, 'name', str, f'node {number}')!r:.80}")
-    return network
 
 
 def _read_node(network: Network, data: dict[str, Any], definitions: list[Definition], where: str) -> None:

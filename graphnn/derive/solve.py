@@ -166,16 +166,20 @@ def _assign_digits(
         value = sympy.floor(target / weight) if weight != 1 else target
         if place:
             value = sympy.Mod(value, sizes[axis])
-        solution.values[axis] = simplify_index(value, sizes)
-        solution.free.remove(axis)
+        _substitute(axis, simplify_index(value, sizes), solution)
     if not covered and not isinstance(target, sympy.Add):
         solution.conditions.append(sympy.Lt(target, total))
 
 
-def _assign(axis: sympy.Symbol, value: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> None:
+def _substitute(axis: sympy.Symbol, value: sympy.Expr, solution: Solution) -> None:
+    """Solve for an axis, also in what was solved before."""
     solution.values = {a: sympy.expand(v.xreplace({axis: value})) for a, v in solution.values.items()}
     solution.conditions = [c.xreplace({axis: value}) for c in solution.conditions]
     solution.values[axis] = value
     solution.free.remove(axis)
+
+
+def _assign(axis: sympy.Symbol, value: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> None:
+    _substitute(axis, value, solution)
     if not (value in sizes and sympy.expand(sizes[value] - sizes[axis]) == 0):
         solution.conditions += [sympy.Ge(value, 0), sympy.Lt(value, sizes[axis])]

@@ -18,18 +18,20 @@ from graphnn.emit.access import expressions_in, names_in, offset_of, slope, writ
 from graphnn.emit.writer import Value, Writer, constant
 from graphnn.lower.ir import For, Let, Store
 from graphnn.schedule.affine import ZERO, integer
-from graphnn.simplify.expr import Expr, Load, Op, children, index_constant
+from graphnn.schedule.cost import CHEAP, WEIGHTS
+from graphnn.simplify.expr import Expr, Load, Op, children, index_constant, walk
 
 if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
 
 ONE = index_constant(1)
+MAX_WORK = 8  # instructions of the body, which stands in the code once a lane
 
 
 def crossing_loads(context: EmitContext, loop: For) -> tuple[Load, ...]:
     """The loads of a nest that run along memory with its outer loop, but not with the vector loop inside.
 
-    Empty where the nest is not an independent loop around a vector loop of plain stores, all of them always done.
+    Empty where the nest is not an independent loop around a vector loop of plain stores of little work.
     """
     match loop:
         case For(kind="parallel", body=(For(kind="vector") as inner,)):
@@ -38,7 +40,9 @@ def crossing_loads(context: EmitContext, loop: For) -> tuple[Load, ...]:
             return ()
     if context.checks is not None or context.lanes != 1 or not all(isinstance(s, Let | Store) for s in inner.body):
         return ()
-    if any(loop.axis in names_in(bound) for bound in (inner.lo, inner.hi)):
+    ops = [e.fn for root in expressions_in(inner.body) for e in walk(root) if isinstance(e, Op) and e.dtype != "int64"]
+    moving = any(loop.axis in names_in(bound) for bound in (inner.lo, inner.hi))
+    if moving or sum(WEIGHTS.get(fn, CHEAP) for fn in ops) > MAX_WORK:
         return ()
     found = dict.fromkeys(
         load
@@ -70,11 +74,18 @@ def emit_crossing(context: EmitContext, loop: For, loads: Sequence[Load]) -> Non
     assert isinstance(inner, For)
     lanes = context.lanes_for(inner)
     r_end, i_end = (_whole_blocks(f, lanes) for f in (loop, inner))
+    if r_end == loop.lo or i_end == inner.lo:  # fewer iterations than lanes
+        context.plain_loop(loop)
+        return
     w, changed = context.writer, written_by(inner.body)
     ends = [context.value(e) for e in (loop.lo, r_end, inner.lo, i_end)]
-    with context.scope(changed), w.loop(ends[0], ends[1], step=lanes) as rows:
-        with context.scope(changed), w.loop(ends[2], ends[3], step=lanes) as columns:
-            _block(context, loop, inner, loads, rows.index, columns.index, lanes)
+    with (
+        context.scope(changed),
+        w.loop(ends[0], ends[1], step=lanes) as rows,
+        w.loop(ends[2], ends[3], step=lanes) as columns,
+        context.scope(changed),
+    ):
+        _block(context, loop, inner, loads, rows.index, columns.index, lanes)
     if i_end != inner.hi:
         context.plain_loop(replace(loop, hi=r_end, body=(replace(inner, lo=i_end),)))
     if r_end != loop.hi:

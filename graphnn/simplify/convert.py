@@ -104,7 +104,7 @@ class Converter:
         if isinstance(expr, Entry):
             load = self._load(expr)
             return load if load.dtype == self.dtype else self._op("cast", load)
-        if expr.is_Number or expr.is_NumberSymbol:
+        if expr.is_Number or expr.is_NumberSymbol or expr is sympy.zoo:
             return self._const(_as_float(expr))
         if expr.is_Symbol or expr.func in (sympy.floor, sympy.Mod):
             return self._op("cast", self.index(expr))
@@ -275,6 +275,8 @@ def _as_float(expr: sympy.Expr) -> float:
     """The nearest double: rationals by exact division, constants such as pi and log1p(2) from 30 digits."""
     if expr.is_Rational:
         return float(Fraction(int(expr.p), int(expr.q)))
+    if expr.has(sympy.zoo):  # sympy has 1/select(c, a, 0) as select(c, 1/a, zoo)
+        return float("inf")
     for head, definition in HEADS.items():
         expr = expr.replace(head, definition)
     return float(sympy.N(expr, 30))

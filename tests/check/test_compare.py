@@ -194,6 +194,27 @@ def test_a_long_batch_is_cut_to_its_first_rows(monkeypatch):
     assert report.agrees
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_gradient_that_cancels_to_zero_is_no_difference(dtype, alone):
+    net = gn.Network()
+    z, y = net.parameter("z", (4, 3), init=gn.Normal(1.0)), net.input("y", (4,), dtype="int64")
+    shift = net.parameter("shift", (), init=0.3)
+    loss = gn.softmax_cross_entropy(z + shift, y)  # adding one number to all logits changes nothing
+    report = gn.compare(loss, {"y": np.array([0, 1, 2, 1])}, wrt=[shift] if alone else [shift, z], dtype=dtype)
+    assert abs(report.comparisons[0].worst.exact) < 1e-40
+    assert report.agrees
+    assert report.max_relative_error < 1e-3
+
+
+def test_a_tiny_gradient_is_judged_relative_to_itself():
+    loss, values = weight_loss(gn.sigmoid, -88.0)
+    (found,) = gn.compare(loss, values).comparisons
+    assert found.worst.exact == pytest.approx(6.054601895401186e-39, rel=1e-14)  # e^-88
+    assert found.native_error < 1e-14
+    assert found.worst.complex_step == pytest.approx(found.worst.exact, rel=1e-12)
+
+
 def test_what_is_not_finite_is_judged_in_high_precision_alone():
     loss, values = weight_loss(gn.log, 0.0)
     (found,) = gn.compare(loss, values).comparisons  # d log(w)/dw at 0

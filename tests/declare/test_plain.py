@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from graphnn.declare.network import Network
-from graphnn.declare.plain import from_networkx
 from graphnn.declare.reference import evaluate
 from graphnn.declare.registry import OPS
 from graphnn.errors import GraphError, ShapeError
@@ -46,7 +45,7 @@ def test_values_of_a_drawn_graph(graph):
     graph.add_node("d", op="sample.plus")
     graph.add_edge("z", "d", slot="a")
     graph.add_edge("z", "d", slot="b")
-    network = from_networkx(graph)
+    network = Network.from_networkx(graph)
     x = np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]])
     got = evaluate([network["d"]], {"x": x})[0]
     np.testing.assert_array_equal(got, [[6.0, 6.0], [-3.0, -3.0]])
@@ -60,7 +59,7 @@ def test_an_op_of_a_sequence(graph):
     for slot in (2, 0, 1):
         graph.add_edge("y", "s", slot=slot)
     x = np.array([[1.0, 2.0, -3.0]])
-    assert evaluate([from_networkx(graph)["s"]], {"x": x})[0].tolist() == [[0.0, 0.0]]
+    assert evaluate([Network.from_networkx(graph)["s"]], {"x": x})[0].tolist() == [[0.0, 0.0]]
 
 
 def test_a_cycle_is_named(graph):
@@ -68,7 +67,7 @@ def test_a_cycle_is_named(graph):
     graph.add_node("q", op="sample.plus")
     graph.add_edges_from([("p", "q", {"slot": 0}), ("q", "p", {"slot": 0})])
     with pytest.raises(GraphError, match=r"the graph has a cycle: (p -> q -> p|q -> p -> q)"):
-        from_networkx(graph)
+        Network.from_networkx(graph)
 
 
 def broken(change, message, error=GraphError):
@@ -97,16 +96,16 @@ def broken(change, message, error=GraphError):
 def test_what_does_not_fit_is_named(graph, change, message, error):
     change(graph)
     with pytest.raises(error, match=message):
-        from_networkx(graph)
+        Network.from_networkx(graph)
 
 
 def test_an_attribute_unknown_to_a_function_names_the_node(graph):
     graph.add_node("s", op="sample.chain", attributes={"axis": 1})
     graph.add_edge("y", "s")
     with pytest.raises(GraphError, match=r"node 's' \(op sample.chain\): got an unexpected keyword argument 'axis'"):
-        from_networkx(graph)
+        Network.from_networkx(graph)
 
 
 def test_an_undirected_graph_is_refused():
     with pytest.raises(GraphError, match="a network is a directed graph"):
-        from_networkx(networkx.Graph())
+        Network.from_networkx(networkx.Graph())

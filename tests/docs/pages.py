@@ -1,6 +1,6 @@
 """Reading pages: their fenced blocks, and the paths that they name.
 
-`python -m tests.docs.pages` writes what README.md's example prints now into its output block.
+`python -m tests.docs.pages` writes what README.md's examples print now into their output blocks.
 """
 
 import contextlib
@@ -50,9 +50,11 @@ def named_paths(page: Path) -> set[Path]:
 
 
 def refresh_readme() -> None:
-    page = ROOT / "README.md"
-    (example,), (output,) = blocks(page, "python")[:1], blocks(page, "text")[:1]
-    page.write_text(page.read_text().replace(output.text, run(page, example, {"__name__": "readme"}), 1))
+    page, names = ROOT / "README.md", {"__name__": "readme"}
+    text = page.read_text()
+    for example, output in zip(blocks(page, "python"), blocks(page, "text"), strict=True):
+        text = text.replace(f"```text\n{output.text}", f"```text\n{run(page, example, names)}", 1)
+    page.write_text(text)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,8 @@ def test_the_worked_network_prints_the_course_s_figures(capsys: pytest.CaptureFi
 
 def test_losses_are_derived_to_their_textbook_forms(capsys: pytest.CaptureFixture[str]) -> None:
     printed = output("derive_losses", capsys)
-    results = [line.split("result", 1)[1].strip() for line in printed.splitlines() if line.startswith("  result")]
-    assert results[:3] == ["y*(1 - y)", "1 - y**2", "1 - exp(-y)"]
-    assert results[-2] == "(a[i0] - y[i0])/N"
+    for form in ("y*(1 - y)", "1 - y**2", "1 - exp(-y)", "(1 - a[i0])*(a[i0] - y[i0])*a[i0]/N", " (a[i0] - y[i0])/N"):
+        assert form in printed
     assert "a step is not differentiable" in printed
 
 

@@ -76,6 +76,20 @@ def saturated_tanh() -> Built:
     return _with_gradient(y, x), {"x": np.array([-299.0, -1.0, 0.5, 299.0])}
 
 
+def share_of_a_single_term() -> Built:
+    """The number of ties among one element is a choice of 1 or 0, and a division by it holds an infinite branch."""
+    net = gn.Network("found")
+    x = net.input("x", (1, "N"), dtype="float64")
+    y = gn.min(gn.quadratic(gn.softplus(x), x, reduction="none"))
+    return [y, *gn.gradients(y, [x], ties="split")], {"x": RAMP[None, :]}
+
+
+def root_of_a_number() -> Built:
+    """2*sqrt(2) is a number that is no sympy Number."""
+    x = _vector()
+    return _with_gradient(gn.multiply(x, 1.0) * gn.sqrt(gn.exp(x - x) * 8.0), x), {"x": RAMP}
+
+
 FOUND: tuple[Callable[[], Built], ...] = (
     condition_of_a_choice,
     function_of_a_constant,
@@ -85,4 +99,6 @@ FOUND: tuple[Callable[[], Built], ...] = (
     condition_seen_through,
     choice_of_a_choice_of_a_scalar,
     saturated_tanh,
+    share_of_a_single_term,
+    root_of_a_number,
 )

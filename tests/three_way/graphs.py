@@ -98,11 +98,12 @@ def decode(codes: Sequence[int]) -> Case:
             g.add(made_tensor)
     outputs = [g.tensors[-1]] + ([g.pick(g.tensors)] if g.pick((False, True)) else [])
     outputs += _gradients(g, outputs)
-    sizes = {"N": extents["n"]} if symbolic and g.pick((False, False, True)) else {}
     used = {t.name for t in g.network.ancestors(outputs)}
     values = {n: v for n, v in g.values.items() if n in used}
-    if symbolic and "N" not in {s.name for n in values for d in g.network[n].shape_exprs for s in d.free_symbols}:
-        sizes = {"N": extents["n"]}
+    symbols = {s.name for leaf in g.values for d in g.network[leaf].shape_exprs for s in d.free_symbols}
+    known = {s.name for leaf in values for d in g.network[leaf].shape_exprs for s in d.free_symbols}
+    bound = symbols if g.pick((False, False, True)) else symbols - known
+    sizes = dict.fromkeys(bound, extents["n"])
     return Case(outputs, values, g.pick(("fast", "tight")), sizes, g.pick((False, False, True)))
 
 
