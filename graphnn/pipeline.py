@@ -135,6 +135,7 @@ def compile(
         target,
         outputs=Outputs(shape.structure, tuple(names), shape.keys),
         index_bounds=simplified.index_bounds,
+        extremes=simplified.extremes,
         distributions=simplified.distributions,
         stages=compilation.texts,
     )

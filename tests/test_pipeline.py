@@ -176,3 +176,19 @@ def test_updates_are_refused_where_they_do_not_fit() -> None:
         gn.compile(a, updates={"a.b": net.parameters["a.W"]})
     with pytest.raises(gn.CompileError, match="another network"):
         gn.compile([a, gn.Network("other").input("x", (3,))])
+
+
+def test_a_max_over_no_elements_is_refused_at_the_call() -> None:
+    net = gn.Network("empty")
+    program = gn.compile(gn.max(net.input("x", (2, "N")), axis=1))
+    assert program(x=np.array([[1, 5], [7, 2]], np.float32)).tolist() == [5, 7]
+    with pytest.raises(gn.BoundaryError, match="max or min over no elements"):
+        program(x=np.zeros((2, 0), np.float32))
+
+
+def test_a_bound_size_does_not_cost_digits() -> None:
+    net = gn.Network("digits")
+    a, t = net.input("a", ("N", 3)), net.input("t", ("N", 3))
+    program = gn.compile(gn.gradients(gn.mean_squared_error(a, t), [a])[0], sizes={"N": 100})
+    x = np.full((100, 3), 1 + 2**-20, np.float32)
+    np.testing.assert_allclose(program(a=x, t=np.ones_like(x)), np.full((100, 3), 2**-20 / 150), rtol=1e-6)

@@ -47,6 +47,7 @@ def bind_definition(
     if isinstance(body, Reduction):
         reducer, guard = body.reducer, body.guard
         reduced = tuple(Extent(a, _size(op, a, sizes)) for a in body.axes)
+        _check_reduced(op, reducer, reduced, axes)
         body = body.body
         if reducer in ("max", "min") and isinstance(body, Guarded):
             entry, condition = body.args
@@ -92,6 +93,14 @@ def bind_definition(
         dtype=_result_dtype(op, body, slots, accesses, reducer, dtype),
         op=op,
     )
+
+
+def _check_reduced(op: str, reducer: str, reduced: Sequence[Extent], axes: Sequence[Extent]) -> None:
+    for extent in reduced:
+        if extent.axis in [e.axis for e in axes]:
+            raise GraphError(f"{op}: '{extent.axis}' is an axis of the output and of {reducer}; reduce another axis")
+        if reducer in ("max", "min") and extent.size == 0 and all(e.size != 0 for e in axes):
+            raise ShapeError(f"{op}: {reducer} over no elements: the axis '{extent.axis}' has extent 0")
 
 
 def _shape(slot: Slot) -> str:

@@ -47,11 +47,19 @@ def size_symbol(name: str) -> sympy.Symbol:
 
 
 def as_formula(value: Any) -> Any:
-    """A number, condition or expression as sympy's. Text is refused: sympy would run it as code."""
+    """A number, condition or expression as sympy's, floats as exact rationals. Text is refused: sympy would run it."""
     try:
-        return sympy.sympify(value, strict=True)
+        formula = sympy.sympify(value, strict=True)
     except sympy.SympifyError as error:
         raise GraphError(f"a formula is made of sympy expressions and numbers, not {type(value).__name__}") from error
+    return formula.replace(lambda e: e.is_Float, _exact) if formula.has(sympy.Float) else formula
+
+
+def _exact(number: sympy.Float) -> sympy.Expr:
+    """0.1 -> 1/10, which rounds back to the same double, so that algebra stays exact."""
+    if not number.is_finite:
+        raise GraphError(f"a formula's constants are finite, not {number}")
+    return sympy.Rational(repr(float(number)))
 
 
 def indices(names: str) -> Any:

@@ -30,11 +30,10 @@ class TileShape:
     vectors: int
     masked: bool
 
-    @property
-    def name(self) -> str:
-        """tile.v16f32.14x2.masked"""
+    def name(self, depth: int) -> str:
+        """The function for `depth` levels of terms: tile.v16f32.14x2.masked.k1"""
         vector = mangle(vector_type(ELEMENT[self.dtype], self.lanes))
-        return f"tile.{vector}.{self.rows}x{self.vectors}" + (".masked" if self.masked else "")
+        return f"tile.{vector}.{self.rows}x{self.vectors}{'.masked' if self.masked else ''}.k{depth}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def call_tile(w: Writer, shape: TileShape, operands: TileOperands, out: Value) -
     `out` receives rows x (vectors*lanes) sums, row after row, aligned to a vector.
     """
     depth = len(operands.levels)
-    name = f"{shape.name}.k{depth}"
+    name = shape.name(depth)
     if name not in w.module.shared:
         w.module.shared[name] = _tile_function(w.module, name, shape, depth)
     arguments = [out, operands.a, operands.a_row, operands.b, operands.columns, operands.terms]

@@ -10,7 +10,7 @@ the first width that fits. Every element gets the same chain of multiply-adds wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Multiply-adds in flight that hide their latency: 4 cycles, two units (Zen 4 and 5, Golden Cove, Neoverse V2).
@@ -25,6 +25,8 @@ CALL_COST = 2
 # What a load costs where it is not the bottleneck: it may miss the cache.
 LOAD_COST = 0.1
 
+Tile = tuple[int, int, bool]  # rows, vectors, and whether the last vector is masked
+
 
 @dataclass(frozen=True, slots=True)
 class Cover:
@@ -33,11 +35,22 @@ class Cover:
     heights: tuple[int, ...]
     widths: tuple[tuple[int, bool], ...]
 
+    @property
+    def tiles(self) -> list[Tile]:
+        return [(height, vectors, masked) for height in self.heights for vectors, masked in self.widths]
 
-def choose_cover(rows: int | None, columns: int | None, lanes: int, registers: int) -> Cover:
+
+def _is_new(_: Tile) -> bool:
+    return False
+
+
+def choose_cover(
+    rows: int | None, columns: int | None, lanes: int, registers: int, exists: Callable[[Tile], bool] = _is_new
+) -> Cover:
     """The cheapest cover of rows x columns; None stands for an extent known at run time only.
 
-    A constant extent gets exactly the tiles it needs: as many of one size as fit, and one of what is left.
+    A constant extent gets exactly the tiles it needs: as many of one size as fit, and one of what is left. A tile
+    that `exists` in the module costs no compile time.
     """
     candidates = [
         _cover(height, vectors, rows, columns, lanes)
@@ -45,7 +58,7 @@ def choose_cover(rows: int | None, columns: int | None, lanes: int, registers: i
         for height in range(1, MAX_ROWS + 1)
         if fits(height, vectors, registers)
     ]
-    return min(candidates, key=lambda cover: _cost(cover, rows, columns, lanes))
+    return min(candidates, key=lambda cover: _cost(cover, rows, columns, lanes, exists))
 
 
 def fits(height: int, vectors: int, registers: int) -> bool:
@@ -76,7 +89,7 @@ def _widths(vectors: int, columns: int | None, lanes: int) -> tuple[tuple[int, b
     return (*widths, (-(-rest // lanes), rest % lanes > 0)) if rest else widths or ((1, True),)
 
 
-def _cost(cover: Cover, rows: int | None, columns: int | None, lanes: int) -> float:
+def _cost(cover: Cover, rows: int | None, columns: int | None, lanes: int, exists: Callable[[Tile], bool]) -> float:
     """Multiply-add slots that the cover takes for one term, over those that the extents need."""
     # A long extent stands for an unknown one: its tails weigh little, but 14 rows still beat 13.
     heights = _parts(rows or 1000, cover.heights)
@@ -86,7 +99,7 @@ def _cost(cover: Cover, rows: int | None, columns: int | None, lanes: int) -> fl
         for height, tall in zip(cover.heights, heights, strict=True)
         for (vectors, _), wide in zip(cover.widths, widths, strict=True)
     )
-    return slots * (1 + SHAPE_COST * len(cover.heights) * len(cover.widths))
+    return slots * (1 + SHAPE_COST * sum(not exists(tile) for tile in cover.tiles))
 
 
 def _parts(extent: int, sizes: Sequence[int]) -> list[int]:

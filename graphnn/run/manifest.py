@@ -74,7 +74,8 @@ class Manifest:
     """The description of one compiled program. Raises BoundaryError where its parts contradict each other.
 
     `buffers` are in the order in which the entry takes pointers. The values of an input in `index_bounds` lie in
-    [0, extent); the rows of one in `distributions` sum to 1. `updates` are the states that the code writes.
+    [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
+    `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage, `kernels` a line per statement.
     """
@@ -84,6 +85,7 @@ class Manifest:
     buffers: tuple[BufferSpec, ...]
     outputs: Outputs
     index_bounds: tuple[tuple[str, Expr], ...]
+    extremes: tuple[tuple[str, Expr, Expr], ...]
     distributions: tuple[str, ...]
     updates: tuple[str, ...]
     memory: MemoryPlan
@@ -152,6 +154,7 @@ class Manifest:
             ],
             "outputs": [self.outputs.structure, list(self.outputs.buffers), list(self.outputs.keys)],
             "index_bounds": [[name, encode_extent(extent)] for name, extent in self.index_bounds],
+            "extremes": [[name, encode_extent(terms), encode_extent(out)] for name, terms, out in self.extremes],
             "memory": self.memory.to_json(),
             "target": asdict(self.target),
             **{name: [list(pair) for pair in sorted(getattr(self, name).items())] for name in ("checks", "origins")},
@@ -182,6 +185,7 @@ def manifest_of(
     *,
     outputs: Outputs,
     index_bounds: Sequence[tuple[str, Expr]] = (),
+    extremes: Sequence[tuple[str, Expr, Expr]] = (),
     distributions: Sequence[str] = (),
     stages: Mapping[str, str] | None = None,
 ) -> Manifest:
@@ -193,6 +197,7 @@ def manifest_of(
         buffers=tuple(BufferSpec(b.name, b.dtype, b.shape, b.role, b.layout) for b in program.buffers),
         outputs=outputs,
         index_bounds=tuple(index_bounds),
+        extremes=tuple(extremes),
         distributions=tuple(distributions),
         updates=tuple(b.name for b in program.buffers if b.role == "state" and f"@{b.name}" in written),
         memory=memory,
@@ -237,6 +242,13 @@ def _read_buffer(data: object) -> BufferSpec:
     )
 
 
+def _read_extreme(data: object) -> tuple[str, Expr, Expr]:
+    match data:
+        case [str(name), terms, results]:
+            return name, decode_extent(terms), decode_extent(results)
+    raise TypeError(f"{data!r} is not [name, terms, results]")
+
+
 def _read_outputs(data: object) -> Outputs:
     structure, buffers, keys = read_list(data)
     return Outputs(_read_choice(structure, Structure), read_texts(buffers), read_texts(keys))
@@ -262,6 +274,7 @@ _READERS: dict[str, Any] = {
     "buffers": lambda data: tuple(map(_read_buffer, read_list(data))),
     "outputs": _read_outputs,
     "index_bounds": lambda data: tuple((read_text(name), decode_extent(e)) for name, e in read_pairs(data)),
+    "extremes": lambda data: tuple(map(_read_extreme, read_list(data))),
     "distributions": read_texts,
     "updates": read_texts,
     "memory": lambda data: MemoryPlan.from_json(read_list(data)),

@@ -42,6 +42,9 @@ def resolve(manifest: Manifest, shapes: Sequence[Shape]) -> Resolved:
     """
     sizes = _bind_sizes(manifest, shapes)
     concrete = {b.name: concrete_shape(b, sizes) for b in manifest.buffers}
+    for name, terms, results in manifest.extremes:
+        if evaluate(terms, sizes) == 0 and evaluate(results, sizes) > 0:
+            raise BoundaryError(f"{name}: a max or min over no elements ({text(terms)} is 0) has no value")
     try:
         offsets, length = manifest.memory.offsets(sizes)
     except CompileError as error:

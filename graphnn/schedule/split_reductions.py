@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphnn.lower.guards import guarded
 from graphnn.lower.ir import Buffer, Fold, Program, Stmt, Store
 from graphnn.schedule.affine import (
     ZERO,
@@ -101,9 +102,7 @@ def _split(nest: Nest, memory: dict[str, tuple[int, ...]], names: set[str]) -> L
     dtype = fold.value.dtype
     buffer = Buffer(fresh_name(f"{source}.partial", names), dtype, shape, "temp", default_layout(shape))
     index = tuple(map(position_in, stored))
-    guard = None if fold.guard is None else substitute(fold.guard, cut.position)
-    if cut.guard is not None:
-        guard = cut.guard if guard is None else Op("and", (cut.guard, guard), "bool")
+    guard = guarded(cut.guard, None if fold.guard is None else substitute(fold.guard, cut.position))
     name = fresh_name(fold.name, names)
     chain = replace(fold, name=name, ranges=cut.chain, guard=guard, value=substitute(fold.value, cut.position))
     (partial,) = wrap(stored, (chain, Store(buffer.name, index, Local(name, dtype, fold.origin), fold.origin)))

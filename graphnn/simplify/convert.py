@@ -137,6 +137,10 @@ class Converter:
             functions = term.has(sympy.exp, sympy.log, log1p)
             return functions, term.could_extract_minus_sign(), bool(term.is_number), sympy.default_sort_key(term)
 
+        content, primitive = expr.primitive()
+        if content != 1 and all(abs(t.as_coeff_Mul()[0]) == 1 for t in primitive.args):
+            # sympy spreads c*(a - t) to c*a - c*t, which loses what a - t keeps.
+            return self._op("mul", self._const(_as_float(content)), self._sum(primitive))
         terms = sorted(expr.args, key=place)
         first = next((t for t in terms if not t.could_extract_minus_sign()), terms[0])
         total = self.value(first)

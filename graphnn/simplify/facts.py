@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sympy
 
 from graphnn.declare.network import Network, Tensor
+from graphnn.simplify.region import Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,19 @@ def find_index_bounds(
                     name, extent = operands[by_symbol[index].operand].name, dim.xreplace(bound)
                     bounds[name] = sympy.Min(bounds.get(name, extent), extent)
     return bounds
+
+
+def find_extremes(assignments: Sequence[Assignment]) -> list[tuple[str, sympy.Expr, sympy.Expr]]:
+    """(node, number of terms, number of results) of each max and min over a size that only the call knows.
+
+    Over no terms they have no value, so the call refuses that where there is a result to compute.
+    """
+    found = []
+    for assignment in assignments:
+        terms = sympy.Mul(*(e.size for e in assignment.reduced))
+        if assignment.reducer in ("max", "min") and terms.free_symbols:
+            found.append((assignment.name, terms, sympy.Mul(*(e.size for e in assignment.axes))))
+    return found
 
 
 def find_distributions(

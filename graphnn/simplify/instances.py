@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.declare.scalars import PRIMITIVES
@@ -31,7 +32,10 @@ def check_instances(trace: Trace) -> None:
 def check_instance(rewrite: Rewrite) -> None:
     """Compare both sides at points drawn from a generator that is seeded by nothing but a constant."""
     facts = dict(rewrite.facts)
-    sides = [_plain(side.xreplace(facts)) for side in (rewrite.before, rewrite.after)]
+    sides = [rewrite.before, rewrite.after]
+    for _ in facts:  # what an access stands for may hold another one
+        sides = [side.xreplace(facts) for side in sides]
+    sides = [_plain(side) for side in sides]
     free = sorted({a for s in sides for a in s.atoms(Entry)}, key=sympy.default_sort_key)
     symbols = sorted({a for s in sides for a in s.free_symbols}, key=sympy.default_sort_key)
     draw = random.Random(0)
@@ -41,7 +45,7 @@ def check_instance(rewrite: Rewrite) -> None:
             for entry in _outermost_first(free)
         }
         numbers = {symbol: sympy.Integer(draw.randrange(1, 4)) for symbol in symbols}
-        values = [sympy.N(s.xreplace(point).xreplace(numbers), _DIGITS) for s in sides]
+        values = [_value(s.xreplace(point).xreplace(numbers)) for s in sides]
         if all(v.is_number and v.is_real for v in values):
             scale = max(abs(values[0]), abs(values[1]), sympy.Integer(1))
             if abs(values[0] - values[1]) > scale * sympy.Float(10) ** (8 - _DIGITS):
@@ -58,6 +62,13 @@ def _outermost_first(entries: list[Entry]) -> list[Entry]:
 def _number(draw: random.Random) -> sympy.Expr:
     """A rational in (0, 1): inside the domain of log(a), log(1 - a), 1/a and 1/(1 - a)."""
     return sympy.Rational(draw.randrange(50, 950), 1000)
+
+
+def _value(expr: sympy.Basic) -> sympy.Expr:
+    """The number that a closed expression is; 1 and 0 for true and false."""
+    if isinstance(expr, Boolean):
+        return sympy.Integer(int(expr == sympy.true))
+    return sympy.N(expr, _DIGITS)
 
 
 def _plain(expr: sympy.Expr) -> sympy.Expr:

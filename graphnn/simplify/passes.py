@@ -13,7 +13,7 @@ from graphnn.declare.notation import axis_symbol, size_symbol
 from graphnn.simplify.convert import Arrays, Converter
 from graphnn.simplify.engine import Accuracy, Simplifier
 from graphnn.simplify.expr import DType, Expr, Origin
-from graphnn.simplify.facts import Facts, find_distributions, find_index_bounds
+from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
 from graphnn.simplify.formula import Array, FormulaProgram, Role
 from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, read
 from graphnn.simplify.rules import Trace
@@ -34,6 +34,7 @@ class Simplified:
     inlined: Mapping[str, Assignment]
     results: Mapping[str, str]
     index_bounds: tuple[tuple[str, Expr], ...]
+    extremes: tuple[tuple[str, Expr, Expr], ...]
     distributions: tuple[str, ...]
 
 
@@ -100,6 +101,7 @@ def simplify(
         simplifier.inlined,
         {t.name: renamed.get(t.name, t.name) for t in outputs},
         checks,
+        tuple((name, plain.index(terms), plain.index(results)) for name, terms, results in find_extremes(assignments)),
         tuple(sorted(distributions)),
     )
 

@@ -2,8 +2,8 @@
 
     h = x W;  a = sigmoid(h + b);  q = a.reshape(...);  loss = sum(q)     a, q and h + b are inlined or not, h never
 
-A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, or
-when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare
+A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, a
+side of an equation of real numbers, or when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare
 re-index (transpose, reshape, slice, broadcast) never is, unless it is an output. A monomial of exponentials, exp(z)/s,
 is inlined for the algebra: it cancels.
 """
@@ -111,6 +111,13 @@ def contraction_factors(assignment: Assignment) -> list[Entry]:
     return []
 
 
+def compared(assignment: Assignment) -> set[str]:
+    """The arrays in equations of real numbers, such as x[i] == max: computed a second time they might round apart."""
+    equations = assignment.body.atoms(sympy.Eq) | assignment.guard.atoms(sympy.Eq)
+    real = [e for e in equations if not all(side.is_integer for side in e.args)]
+    return {entry.operand for equation in real for entry in entries(equation)}
+
+
 def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str]:
     """The names of the maps that become arrays; reductions are arrays unless they simplify to maps.
 
@@ -118,7 +125,8 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
     """
     reindex = {a.name: a for a in assignments if is_reindex(a)}
     contractions = {a.name for a in assignments if contraction_factors(a)}
-    factors = {_source(f.operand, reindex) for a in assignments for f in contraction_factors(a)}
+    stored = {_source(f.operand, reindex) for a in assignments for f in contraction_factors(a)}
+    stored |= {_source(name, reindex) for a in assignments for name in compared(a)}
     roots = set(wanted)
     readers: dict[str, int] = {}
     for a in reversed(assignments):
@@ -126,7 +134,7 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
         own = tuple(e.axis for e in a.axes)
         epilogue = any(e.operand in contractions and e.index == own for e in entries(a.body))
         costly = cost(a.body) > _CHEAP and not is_monomial(a.body)
-        if a.name not in reindex and (a.name in factors or a.dtype not in FLOATS or (many and (costly or epilogue))):
+        if a.name not in reindex and (a.name in stored or a.dtype not in FLOATS or (many and (costly or epilogue))):
             roots.add(a.name)
         passed = 1 if a.name in roots or a.reducer else readers.get(a.name, 0)
         for name in {e.operand for e in (*entries(a.body), *entries(a.guard))}:

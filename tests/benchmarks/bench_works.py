@@ -36,4 +36,4 @@ def test_numpy(benchmark: BenchmarkFixture, work: Work) -> None:
 def test_compile(benchmark: BenchmarkFixture, work: Work) -> None:
     """From the declaration to loaded code, in a process that has compiled before."""
     benchmark.group = "compile"
-    benchmark.pedantic(lambda: trainer(work).executable(), rounds=3)
+    benchmark.pedantic(lambda: trainer(work.declare(), work).executable(), rounds=3)

@@ -28,14 +28,15 @@ class Work:
     def declare(self) -> gn.Tensor:
         """The loss of a new network with the inputs x and y."""
         net = gn.Network(self.name)
-        h = x = net.input("x", ("N", self.widths[0]))
+        h = net.input("x", ("N", self.widths[0]))
         integer = self.loss == "softmax_cross_entropy"
         y = net.input("y", ("N",), dtype="int64") if integer else net.input("y", ("N", self.widths[-1]))
         for k, width in enumerate(self.widths[1:]):
             last = integer and k == len(self.widths) - 2
             h = gn.dense(h, width, activation=None if last else gn.sigmoid, name=f"layer{k}")
-        assert h is not x
-        return getattr(gn, self.loss)(h, y)
+        loss: gn.Tensor = getattr(gn, self.loss)(h, y)
+        loss.network.initialize(seed=0)
+        return loss
 
     def data(self) -> dict[str, Array]:
         """A batch of random inputs and targets; never zeros, which some hardware multiplies faster."""
@@ -54,12 +55,11 @@ class Work:
 
 TINY = Work("tiny", (2, 2, 2), 1, "quadratic")
 MLP64 = Work("mlp64", (784, 128, 64, 10), 64, "softmax_cross_entropy")
-WORKS = {work.name: work for work in (TINY, MLP64)}
+CLASSIC = Work("classic", (784, 30, 10), 10, "quadratic")
+WORKS = {work.name: work for work in (TINY, CLASSIC, MLP64)}
 
 
-def trainer(work: Work) -> gn.Trainer:
-    loss = work.declare()
-    loss.network.initialize(seed=0)
+def trainer(loss: gn.Tensor, work: Work) -> gn.Trainer:
     return gn.Trainer(loss, optimizer=gn.SGD(RATE), batch_size=work.batch)
 
 

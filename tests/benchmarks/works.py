@@ -28,7 +28,7 @@ COLD = 3  # fresh processes
 
 def steps(work: Work) -> tuple[Callable[[], float], Callable[[], float]]:
     """One step in graphnn and one in NumPy, from the same weights; CompileError and the like as they come."""
-    native, data = trainer(work), work.data()
+    native, data = trainer(work.declare(), work), work.data()
     state = {name: np.array(value) for name, value in native.network.state.items()}
     return lambda: native.step(**data), numpy_step(work, state, **data)
 

@@ -192,8 +192,12 @@ def test_reductions_over_nothing():
     assert value(op("s", out=(i,), body=Sum(X[i, j], j)), np.zeros((2, 0))).tolist() == [0.0, 0.0]
     assert value(samples.product, np.zeros((2, 0))).tolist() == [1.0, 1.0]
     assert value(samples.largest, np.zeros((0, 0))).shape == (0,)
-    with pytest.raises(ShapeError, match=r"largest: max over nothing: r0 < 0 \(operand shapes \(2, 0\)\)"):
+    with pytest.raises(ShapeError, match="largest: max over no elements: the axis 'j' has extent 0"):
         value(samples.largest, np.zeros((2, 0)))
+    network = Network("late")
+    found = samples.largest(network.input("x", (2, "N"), "float64"))
+    with pytest.raises(ShapeError, match=r"largest: max over nothing: r0 < 0 \(operand shapes \(2, 0\)\)"):
+        evaluate([found], {"x": np.zeros((2, 0))})
 
 
 @pytest.mark.parametrize("reducer", [Sum, Prod, Max, Min])

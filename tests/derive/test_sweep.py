@@ -89,3 +89,26 @@ def test_refusals_say_why() -> None:
         gn.gradients(gn.sum(gn.where(gn.greater(x, 0.0), 1.0, 2.0)), [x])
     with pytest.raises(gn.DeriveError, match="another network"):
         gn.gradients(gn.sum(x), [gn.Network("other").input("x", (3,))])
+
+
+def test_asking_for_another_gradient_shares_what_is_known() -> None:
+    net, loss, (w, b, v) = _network()
+    gn.gradients(loss, [w])
+    first = set(net.graph)
+    gn.gradients(loss, [b, v])
+    assert sum(name.startswith("dloss/dloss") for name in net.graph) == 1 + sum(
+        name.startswith("dloss/dloss.") for name in net.graph
+    )
+    together, _, parameters = _network()
+    gn.gradients(together["loss"], parameters)
+    assert len(net.graph) == len(together.graph)
+    assert first < set(net.graph)
+
+
+def test_contributions_are_labelled_by_the_op_they_come_from() -> None:
+    net = gn.Network("labels")
+    a, y = net.input("a", ("N", 2)), net.input("y", ("N", 2))
+    for loss in (gn.quadratic(a, y), gn.mean_squared_error(a, y), gn.sum_of_squares(a, y)):
+        gradient = gn.gradients(loss, [a])[0]
+        op = net.graph.nodes[loss.name]["op"]
+        assert net.graph.nodes[gradient.name]["op"] == f"adjoint of {op}"

@@ -79,3 +79,12 @@ def test_a_cover_wastes_little_of_what_it_computes() -> None:
         ]
         assert sum(tiles) == rows * columns
         assert min(tiles) >= 8 * 16
+
+
+def test_a_tile_that_exists_is_taken_again() -> None:
+    """784 x 128 would take 14 x 2 vectors; 6 x 4 and 4 x 4 are as good if nothing has to be compiled for them."""
+    written = {(6, 4, False), (4, 4, False)}
+    assert set(choose_cover(784, 128, 16, 32).tiles).isdisjoint(written)
+    assert set(choose_cover(784, 128, 16, 32, written.__contains__).tiles) == written
+    slow = {(1, 1, False)}
+    assert set(choose_cover(784, 128, 16, 32, slow.__contains__).tiles).isdisjoint(slow)

@@ -84,6 +84,28 @@ def share_of_a_single_term() -> Built:
     return [y, *gn.gradients(y, [x], ties="split")], {"x": RAMP[None, :]}
 
 
+def output_of_an_output() -> Built:
+    """The check of a rewrite looked one saved output deep, where the sigmoid of a tanh needs two."""
+    x = _vector()
+    return _with_gradient(gn.sigmoid_cross_entropy(gn.tanh(x), x), x), {"x": RAMP}
+
+
+def guard_that_reads() -> Built:
+    """Split into chains, a guard on labels read them past their end, where another guard already excludes the term."""
+    net = gn.Network("found")
+    table, labels = net.input("table", (1, 1), dtype="float64"), net.input("labels", ("N",), dtype="int64")
+    y = gn.gather(table, labels) * net.input("x", ("N", 1), dtype="float64")
+    return _with_gradient(gn.sum(y), table), {"table": [[0.5]], "labels": np.array([0]), "x": [[-1.5]]}
+
+
+def winner_computed_twice() -> Built:
+    """A maximum of a softmax was shifted where it was found and not where its winner is looked for: none was found."""
+    x = gn.Network("found").input("x", (3, 8), dtype="float64")
+    y = gn.max(gn.softmax(x), axis=1)
+    both = [*gn.gradients(gn.sum(y), [x], ties="split"), *gn.gradients(gn.sum(y), [x], ties="first")]
+    return [y, *both], {"x": np.random.default_rng(0).normal(size=(3, 8))}
+
+
 def root_of_a_number() -> Built:
     """2*sqrt(2) is a number that is no sympy Number."""
     x = _vector()
@@ -100,5 +122,8 @@ FOUND: tuple[Callable[[], Built], ...] = (
     choice_of_a_choice_of_a_scalar,
     saturated_tanh,
     share_of_a_single_term,
+    output_of_an_output,
+    guard_that_reads,
+    winner_computed_twice,
     root_of_a_number,
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import graphnn as gn
 from tests.three_way.found import FOUND
 from tests.three_way.graphs import decode
-from tests.three_way.runner import compare_ways
+from tests.three_way.runner import Accuracy, compare_ways
 
 
 def compare(codes: Sequence[int]) -> None:
@@ -39,5 +39,6 @@ def test_random_graphs(graphs: int) -> None:
 @pytest.mark.parametrize("build", FOUND, ids=lambda build: build.__name__)
 def test_found_before(build: Callable[[], tuple[list[gn.Tensor], dict[str, Any]]]) -> None:
     outputs, values = build()
-    for accuracy in ("fast", "tight"):
-        compare_ways(outputs, values, accuracy)
+    policies: tuple[Accuracy, ...] = ("fast", "tight")
+    for accuracy in policies:
+        compare_ways(outputs, values, accuracy, debug=True)
