@@ -108,12 +108,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"), show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)
-def demo(out: Path, epochs: int) -> None:
+@click.option("--epochs", type=click.IntRange(1), help="60 unless given.")
+def demo(out: Path, epochs: int | None) -> None:
     """Train a network on handwritten digits, and show how it was derived and compiled."""
-    from graphnn.demo import run_demo  # scikit-learn takes longer to import than the other commands to run
+    from graphnn.demo import EPOCHS, run_demo  # scikit-learn takes longer to import than the other commands to run
 
-    run_demo(out, epochs)
+    run_demo(out, epochs or EPOCHS)
 
 
 @main.command()

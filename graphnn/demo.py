@@ -36,8 +36,9 @@ from graphnn.pipeline import compile as compile_native
 
 Array = npt.NDArray[Any]
 
-# Chosen by the test accuracy of a few settings over three seeds, which therefore is a little optimistic.
-HIDDEN, BATCH, RATE = 64, 16, 0.005
+# The settings with the best validation accuracy over three seeds, among batches of 16 and 32, rates of 0.003, 0.005 and
+# 0.01, and 30, 40 and 60 epochs. The test digits took no part in the choice.
+HIDDEN, BATCH, RATE, EPOCHS = 64, 16, 0.01, 60
 ROUNDS = 400  # of one native and one NumPy step each
 
 
@@ -59,12 +60,16 @@ class Classifier:
     accuracy: Tensor
 
 
-def load_data() -> tuple[Digits, Digits]:
-    """Training and test digits, three to one, with the same share of each digit."""
+def load_data() -> tuple[Digits, Digits, Digits]:
+    """Digits for training, validation and the test: a quarter for the test, 15% of the rest for validation.
+
+    Each part has the same share of every digit.
+    """
     data = load_digits()
     pixels, labels = (data.data / 16).astype(np.float32), data.target.astype(np.int64)
     x, x_test, y, y_test = train_test_split(pixels, labels, test_size=0.25, stratify=labels, random_state=0)
-    return Digits(x, y), Digits(x_test, y_test)
+    x, x_validation, y, y_validation = train_test_split(x, y, test_size=0.15, stratify=y, random_state=0)
+    return Digits(x, y), Digits(x_validation, y_validation), Digits(x_test, y_test)
 
 
 def declare() -> Classifier:
@@ -77,16 +82,16 @@ def declare() -> Classifier:
     return Classifier(network, logits, softmax_cross_entropy(logits, y, name="loss"), accuracy(logits, y, "accuracy"))
 
 
-def run_demo(out: Path, epochs: int = 40) -> dict[str, float]:
+def run_demo(out: Path, epochs: int = EPOCHS) -> dict[str, float]:
     """Everything, printed to the terminal and written to the folder `out`; the numbers of report.json."""
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
-    train, test = load_data()
+    train, validation, test = load_data()
     model = declare()
     draw(model.network, out / "network.png")
     count = sum(model.network.state[name].size for name in model.network.parameters)
     console.print(
-        f"{len(train.labels)} digits to learn from, {len(test.labels)} to test on; "
+        f"{len(train.labels)} digits to learn from, {len(validation.labels)} to validate, {len(test.labels)} to test; "
         f"64 pixels -> {HIDDEN} sigmoid units -> 10 classes, {count} parameters"
     )
     # First of all, while nothing is cached: what a user waits for.
@@ -111,7 +116,7 @@ def run_demo(out: Path, epochs: int = 40) -> dict[str, float]:
     history = trainer.fit(
         {"x": train.pixels, "y": train.labels},
         epochs,
-        validation={"x": test.pixels, "y": test.labels},
+        validation={"x": validation.pixels, "y": validation.labels},
         metrics={"accuracy": model.accuracy},
     )
     history.plot(out / "training.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from graphnn.lower.ir import Program, Stmt
@@ -14,7 +15,7 @@ from graphnn.schedule.machine import Machine
 from graphnn.schedule.match import Match, match_loops
 from graphnn.schedule.nest import Nest, wrap
 from graphnn.schedule.reorder import Effects, commute
-from graphnn.schedule.statements import Body, accesses, names_in, prune, reads, without_stores, writes
+from graphnn.schedule.statements import Access, Body, accesses, names_in, prune, reads, without_stores, writes
 from graphnn.simplify.expr import Range
 
 # How much dearer, in instructions, a merged nest may be: what it reads back is still in cache, and the cost model,
@@ -44,7 +45,7 @@ class Fuser:
         self.model = CostModel(layouts(program.buffers), machine)
         self.temps = frozenset(b.name for b in program.buffers if b.role == "temp")
         self.names = names_in(program.body) | set(program.sizes)
-        self.loads = _count_loads(program.body)
+        self.loads = _count(accesses(program.body))
 
     def fuse(self, body: Body) -> Body:
         """The body with its statements fused, consumers in order, each with its nearest producer first."""
@@ -80,7 +81,7 @@ class Fuser:
         if match is None:
             return None
         body = forward_stores(_inside(match), taken)
-        others = self.loads - _count_loads((first.stmt, second.stmt))
+        others = self.loads - _count((*first.accesses, *second.accesses))
         dead = frozenset(t for t in self.temps & writes(body) if not others[t])
         body = without_stores(body, dead - reads(body))
         merged = _around(match, body)
@@ -88,7 +89,7 @@ class Fuser:
         if not body or best_lanes(merged, self.model)[0] > LOCALITY * separate:
             return None
         self.names = taken
-        self.loads = others + _count_loads((merged,))
+        self.loads = others + _count(accesses((merged,)))
         if match.contract is None and not match.complete:
             merged = _around(match, self.fuse(body))
         return merged
@@ -119,5 +120,6 @@ def _around(match: Match, body: Body) -> Stmt:
     return stmt
 
 
-def _count_loads(body: Body) -> Counter[str]:
-    return Counter(a.buffer for a in accesses(body) if not a.writes)
+def _count(found: Iterable[Access]) -> Counter[str]:
+    """The loads of each buffer."""
+    return Counter(a.buffer for a in found if not a.writes)

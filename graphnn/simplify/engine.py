@@ -80,7 +80,7 @@ class Simplifier:
                     body=read(known, [e.axis for e in reduction.axes], reduction.dtype),
                 )
                 return known
-        shift = find_shift(reduction)
+        shift = find_shift(reduction, self.sums.values())
         if shift is not None:
             self.sums[reduction.name] = shift
         self.made[reduction.name] = replace(reduction, body=self._stable(reduction.name, reduction.body))
@@ -146,6 +146,6 @@ class Simplifier:
             if seen == expr:
                 return expr
             product = stabilise("", sympy.factor(sympy.cancel(sympy.together(seen))), Trace())
-            return expr if product.is_Add or product.has(sympy.log) else product
+            return expr if product.is_Add or product.has(sympy.log, sympy.exp) else product
 
         return map_bottom_up(body, visit)

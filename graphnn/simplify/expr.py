@@ -226,16 +226,13 @@ def substitute(expr: Expr, mapping: dict[Expr, Expr]) -> Expr:
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """Every subexpression, children before parents. Without recursion: nested generators cost the depth per node."""
-    pending = [(expr, False)]
+    """Every subexpression, children before parents: parents first and from right to left, then turned round."""
+    pending, found = [expr], list[Expr]()
     while pending:
-        node, entered = pending.pop()
-        parts = () if entered else children(node)
-        if parts:
-            pending.append((node, True))
-            pending.extend((part, False) for part in reversed(parts))
-        else:
-            yield node
+        node = pending.pop()
+        found.append(node)
+        pending.extend(children(node))
+    return reversed(found)
 
 
 def axes_of(expr: Expr) -> frozenset[str]:

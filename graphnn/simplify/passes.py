@@ -15,7 +15,7 @@ from graphnn.simplify.engine import Accuracy, Simplifier
 from graphnn.simplify.expr import DType, Expr, Origin
 from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
 from graphnn.simplify.formula import Array, FormulaProgram, Role
-from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, read
+from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read
 from graphnn.simplify.rules import Trace
 
 
@@ -62,10 +62,8 @@ def simplify(
     copies = [n for n in order if n.name in wanted and n.definition is None]
     bounds = find_index_bounds(network, order, bound)
     distributions = find_distributions(network, order, bound)
-    simplifier = Simplifier(Facts(bounds, distributions), accuracy, wanted)
-    roots = choose_roots(assignments, wanted)
-    for assignment in assignments:
-        simplifier.add(assignment, assignment.name in roots)
+    facts = Facts(bounds, distributions)
+    simplifier = _add_all(assignments, facts, accuracy, wanted)
     leaves = {n.name: n for n in order if n.definition is None}
     for copy in copies:
         simplifier.made[f"{copy.name}.out"] = _copy(copy, bound)
@@ -112,6 +110,26 @@ def _origin(assignment: Assignment, network: Network, trace: Trace) -> Origin:
     data = network.graph.nodes.get(assignment.name, {}).get("attributes", {})
     parents = tuple(dict.fromkeys(Origin(e.operand) for e in entries(assignment.body)))
     return Origin(assignment.name, int(data.get("addend", 0)), fired[-1].rule if fired else "declare", parents)
+
+
+def _add_all(assignments: Sequence[Assignment], facts: Facts, accuracy: Accuracy, wanted: set[str]) -> Simplifier:
+    """Simplify every node; a softmax whose inlining did not pay is stored.
+
+    exp(z)/s is inlined in the hope that it cancels. Where a sum s is left that cannot be shifted, which overflows for
+    large z, the work is done again with the quotient as an array: its own formula always can be shifted.
+    """
+    kept = set(wanted)
+    while True:
+        simplifier, roots = Simplifier(facts, accuracy, wanted), choose_roots(assignments, kept)
+        for assignment in assignments:
+            simplifier.add(assignment, assignment.name in roots)
+        used = {a.name for a in _needed(simplifier.made, sorted(wanted))}
+        bare = used & simplifier.sums.keys() - wanted
+        quotients = [a for a in assignments if a.reducer is None and a.body.has(sympy.exp) and is_monomial(a.body)]
+        found = {a.name for a in quotients if bare & {e.operand for e in entries(a.body)}}
+        if found <= roots:
+            return simplifier
+        kept |= found
 
 
 def _copy(node: Tensor, bound: Mapping[sympy.Symbol, sympy.Expr]) -> Assignment:

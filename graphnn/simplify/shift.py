@@ -10,13 +10,13 @@ and exponents. Where exp(m) would be left over (the sum itself is asked for), s 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import sympy
 
 from graphnn.declare.notation import Entry
-from graphnn.simplify.algebra import join_exponentials, map_bottom_up
+from graphnn.simplify.algebra import join_exponentials, map_bottom_up, reduce_rational
 from graphnn.simplify.region import Assignment, entries, read
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.stability import rewrite_log_product
@@ -31,8 +31,12 @@ class ShiftedSum:
     shifted: Assignment
 
 
-def find_shift(assignment: Assignment) -> ShiftedSum | None:
-    """The shifted form of a sum whose body is w*exp(u), u depending on the reduced axes and w not negative."""
+def find_shift(assignment: Assignment, known: Iterable[ShiftedSum] = ()) -> ShiftedSum | None:
+    """The shifted form of a sum whose body is w*exp(u), u depending on the reduced axes.
+
+    It shares the maximum of a known one with equal exponents: in the gradient of a softmax, whose
+    (g*s - sum(g*exp(z)))*exp(z)/s**2 holds two sums, exp(m) only cancels if it is the same m.
+    """
     if assignment.reducer != "sum":
         return None
     factors = sympy.Mul.make_args(assignment.body)
@@ -41,6 +45,7 @@ def find_shift(assignment: Assignment) -> ShiftedSum | None:
         return None
     index = [e.axis for e in assignment.axes]
     largest = replace(assignment, name=f"{assignment.name}.max", reducer="max", body=exponent)
+    largest = next((k.largest for k in known if replace(k.largest, name=largest.name) == largest), largest)
     top = read(largest.name, index, assignment.dtype)
     shifted = replace(
         assignment, name=f"{assignment.name}.shifted", body=join_exponentials(assignment.body * sympy.exp(-top))
@@ -56,20 +61,24 @@ def shift_exponentials(
     use: Callable[[ShiftedSum], None],
 ) -> sympy.Expr:
     """Rewrite every sum of exponentials in `expr` whose shift cancels; `use` is told which were shifted."""
-    for name in sorted({e.operand for e in entries(expr)} & sums.keys()):
-        shift = sums[name]
+    present = sorted({e.operand for e in entries(expr)} & sums.keys())
+    for largest in dict.fromkeys(sums[name].largest.name for name in present):
+        group = [sums[name] for name in present if sums[name].largest.name == largest]
         exchange: dict[sympy.Expr, sympy.Expr] = {}
         tops: list[sympy.Expr] = []
         facts: dict[sympy.Expr, sympy.Expr] = {}
-        for entry in entries(expr):
-            if entry.operand == name:
-                top = read(shift.largest.name, entry.index, shift.largest.dtype)
+        for shift in group:
+            for entry in (e for e in entries(expr) if e.operand == shift.original.name):
+                top = read(largest, entry.index, shift.largest.dtype)
                 tops.append(top)
                 shifted = read(shift.shifted.name, entry.index, shift.shifted.dtype)
                 exchange[entry], facts[shifted] = shifted * sympy.exp(top), entry * sympy.exp(-top)
         candidate = map_bottom_up(_merge(expr.xreplace(exchange)), _release)
+        if len(group) > 1:  # exp(m) is a factor of each, and leaves their sum by rational algebra
+            candidate = _merge(reduce_rational(candidate))
         if all(_cancels(candidate, top) for top in tops):
-            use(shift)
+            for shift in group:
+                use(shift)
             expr = trace.record(node, "shift exponentials", expr, candidate, facts)
     return expr
 
@@ -86,9 +95,12 @@ def _release(expr: sympy.Expr) -> sympy.Expr:
 
 
 def _cancels(expr: sympy.Expr, top: sympy.Expr) -> bool:
-    """Whether the maximum only occurs next to what it is the maximum of: exp(u - m), or outside of exponentials."""
+    """Whether each maximum in an exponential stands against an exponent: exp(u - m), exp(u + v - 2*m)."""
     for exponential in expr.atoms(sympy.exp):
-        terms = sympy.Add.make_args(sympy.expand(exponential.args[0]))
-        if top in exponential.args[0].atoms(Entry) and (-top not in terms or len(terms) < 2):
-            return False
+        if top in exponential.args[0].atoms(Entry):
+            exponent = sympy.expand(exponential.args[0])
+            count = -exponent.coeff(top)
+            others = len(sympy.Add.make_args(exponent)) - 1
+            if not (count.is_Integer and 0 < count <= others):
+                return False
     return True

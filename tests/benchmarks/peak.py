@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from graphnn.emit.target import host
 from graphnn.emit.writer import Module, Value, Writer, constant, vector_type
 from graphnn.run.jit import compile_object, load_object
+from tests.benchmarks.timing import seconds
 
 
 @cache
@@ -31,9 +30,3 @@ def peak() -> float:
     memory = np.full(chains * lanes, 1e-3, np.float32)
     best = min(seconds(lambda: function(memory.ctypes.data, 0)) for _ in range(5))
     return 2e-9 * terms * chains * lanes / best
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

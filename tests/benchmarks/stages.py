@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import graphnn as gn
 from tests.benchmarks.networks import WORKS, trainer
-from tests.benchmarks.peak import seconds
+from tests.benchmarks.timing import seconds
 
 # The functions that `pipeline.compile` calls, under the name of the stage that they are.
 STAGES = {
@@ -44,7 +44,8 @@ def measure(name: str) -> dict[str, float]:
 
     `imports` is what the lazy `import graphnn` puts off; `rest` lies between the stages: the update rules, the texts.
     """
-    work, losses = WORKS[name], list[gn.Tensor]()
+    work = WORKS[name]
+    losses: list[gn.Tensor] = []
     imports = seconds(lambda: [importlib.import_module(f"graphnn.{part}") for part in ("ops", "nn", "pipeline")])
     spent = {"declare": seconds(lambda: losses.append(work.declare()))}
     with _timed(spent):

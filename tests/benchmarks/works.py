@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.networks import WORKS, Work, numpy_step, trainer
-from tests.benchmarks.peak import peak, seconds
+from tests.benchmarks.peak import peak
 from tests.benchmarks.stages import cold_compile, cold_import
+from tests.benchmarks.timing import seconds
 
 SLICE = 5e-3  # seconds that one side runs before the other takes its turn
 COLD = 3  # fresh processes

@@ -34,7 +34,9 @@ def agree(result: Any, expected: Any, dtype: str, terms: float = 0) -> bool:
     result, expected = np.asarray(result, np.float64), np.asarray(expected, dtype).astype(np.float64)
     if result.shape != expected.shape:
         return False
-    bar = BARS[dtype] * np.maximum(np.abs(expected), terms) + float(np.finfo(dtype).smallest_normal) * (np.abs(expected) != 0)
+    bar = BARS[dtype] * np.maximum(np.abs(expected), terms) + float(np.finfo(dtype).smallest_normal) * (
+        np.abs(expected) != 0
+    )
     with np.errstate(invalid="ignore"):
         close = (result == expected) | (np.abs(result - expected) <= bar)
     subnormal = float(np.finfo(dtype).smallest_subnormal)

@@ -33,9 +33,7 @@ def test_value_and_gradient(name: str, dtype: str) -> None:
             args = as_dtype(operands, dtype)
             if number not in programs:
                 kinds = kinds_of(args, dtype)
-                programs[number] = Applied(
-                    name, kinds, attributes, "tight", differentiable=row.pullback is not None
-                )
+                programs[number] = Applied(name, kinds, attributes, "tight", differentiable=row.pullback is not None)
             right = np.asarray(row.forward(*args, **attributes))
             adjoint = rng.uniform(0.5, 2, right.shape).astype(dtype).astype(np.float64)
             value, gradients = programs[number](args, adjoint)

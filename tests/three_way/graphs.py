@@ -222,7 +222,15 @@ def _slice(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
     fixed = isinstance(x.shape[0], int)
     items = [slice(None, None, -1), slice(None), None, ...]
     if fixed and x.shape[0] > 1:
-        items += [slice(1, None), slice(None, None, 2), slice(-2, None), slice(1, None, 3), slice(None, None, -2), 0, -1]
+        items += [
+            slice(1, None),
+            slice(None, None, 2),
+            slice(-2, None),
+            slice(1, None, 3),
+            slice(None, None, -2),
+            0,
+            -1,
+        ]
     first = g.pick(items)
     last: list[Any] = [slice(None)]
     if x.ndim > 1 and isinstance(x.shape[-1], int) and x.shape[-1] > 1:
