@@ -55,7 +55,9 @@ def __getattr__(name: str) -> Any:
     else:
         value = import_module("graphnn.declare.registry").OPS.get(name)
         if value is None:
-            raise AttributeError(f"module 'graphnn' has no attribute {name!r}")
+            close = import_module("difflib").get_close_matches(name, (n for n in __dir__() if not n.startswith("_")))
+            hint = f"; did you mean {', '.join(close)}?" if close else ""
+            raise AttributeError(f"module 'graphnn' has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
 

@@ -6,9 +6,9 @@ attributes and, for an op, its definition; an edge carries the operand slot it f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import networkx
 import sympy
@@ -76,6 +76,12 @@ class Tensor:
     def __hash__(self) -> int:
         return hash((id(self.network), self.name))
 
+    def __iter__(self) -> NoReturn:
+        raise GraphError(
+            f"'{self.name}' {self.shape} cannot be iterated over: a network is static; slice it, as in x[:, 0], or use "
+            "an op with axis="
+        )
+
     def __bool__(self) -> bool:
         raise GraphError(f"'{self.name}' has no truth value: a network is static; use gn.where")
 
@@ -136,14 +142,17 @@ class Network:
     def __contains__(self, name: object) -> bool:
         return name in self.graph
 
-    def input(self, name: str, shape: Sequence[Dim], dtype: str = "float32") -> Tensor:
-        """Declare an input: an array given at each call. A str extent is a symbolic size, equal wherever it occurs."""
+    def input(self, name: str, shape: Dim | Sequence[Dim], dtype: str = "float32") -> Tensor:
+        """Declare an input: an array given at each call. A str extent is a symbolic size, equal wherever it occurs.
+
+        As in NumPy, one extent by itself is the shape of a vector: 3 stands for (3,), "N" for ("N",).
+        """
         return self._leaf("input", name, shape, dtype)
 
     def parameter(
         self,
         name: str,
-        shape: Sequence[int],
+        shape: int | Sequence[int],
         init: Any = 0.0,
         dtype: str = "float32",
         role: str = "weight",
@@ -155,25 +164,24 @@ class Network:
         """
         if role not in ("weight", "bias"):
             raise GraphError(f"parameter '{name}': role is 'weight' or 'bias', not {role!r}")
-        if not all(isinstance(d, int) for d in shape):
-            raise ShapeError(f"parameter '{name}': a parameter's extents are ints, got {tuple(shape)}")
         tensor = self._leaf("parameter", name, shape, dtype)
         self.graph.nodes[name]["attributes"] = {"role": role, "trainable": trainable}
         self.initializers[name] = as_initializer(init)
         return tensor
 
-    def variable(self, name: str, shape: Sequence[int], init: Any = 0.0, dtype: str = "float32") -> Tensor:
+    def variable(self, name: str, shape: int | Sequence[int], init: Any = 0.0, dtype: str = "float32") -> Tensor:
         """Declare a state variable that is not a parameter: an optimizer slot, a running statistic, a counter."""
         tensor = self._leaf("state", name, shape, dtype)
         self.initializers[name] = as_initializer(init)
         return tensor
 
-    def _leaf(self, kind: str, name: str, shape: Sequence[Dim], dtype: str) -> Tensor:
+    def _leaf(self, kind: str, name: str, shape: Dim | Sequence[Dim], dtype: str) -> Tensor:
         if dtype not in DTYPES:
             raise DTypeError(f"{kind} '{name}': dtype {dtype!r} is not one of {', '.join(DTYPES)}")
         if kind == "parameter" and dtype not in FLOATS:
             raise DTypeError(f"parameter '{name}' is {dtype}; parameters are float32 or float64")
-        extents = tuple(_extent(kind, name, d) for d in shape)
+        dims = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else (shape,)
+        extents = tuple(_extent(kind, name, d) for d in dims)
         return self._add(name, kind=kind, op="", shape=extents, dtype=dtype, attributes={})
 
     def _add(self, name: str, **data: Any) -> Tensor:
@@ -300,8 +308,9 @@ class Network:
 
 
 def _extent(kind: str, name: str, dim: Dim) -> sympy.Expr:
-    if isinstance(dim, str):
+    if isinstance(dim, str) and kind == "input":
         return size_symbol(dim)
     if isinstance(dim, bool) or not hasattr(dim, "__index__") or int(dim) < 0:
-        raise ShapeError(f"{kind} '{name}': an extent is a nonnegative int or the name of a size, not {dim!r}")
+        allowed = "a nonnegative int or the name of a size" if kind == "input" else "a nonnegative int"
+        raise ShapeError(f"{kind} '{name}': an extent is {allowed}, not {dim!r}")
     return sympy.Integer(int(dim))

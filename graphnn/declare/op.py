@@ -39,6 +39,17 @@ def as_number(value: Any, what: str) -> sympy.Expr:
     return sympy.Rational(repr(number))
 
 
+def as_symbolic(name: str, function: Callable[..., Any], *symbols: Any, **named: Any) -> Any:
+    """function(symbols); GraphError where it wants numbers, as functions of NumPy and math and `if` do."""
+    try:
+        return function(*symbols, **named)
+    except TypeError as error:
+        raise GraphError(
+            f"{name}: the formula is called once, on symbols: write sympy.exp, sympy.Max, sympy.Piecewise instead of "
+            f"np.exp, max and if ({error})"
+        ) from error
+
+
 class Op:
     """A formula with formal operands. Calling it on Tensors adds its nodes to their network."""
 
@@ -277,5 +288,5 @@ def elementwise(name: str, function: Callable[..., Any], dtype: str | None = Non
     free = [p.name for p in parameters if p.default is inspect.Parameter.empty]
     attributes = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
     symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
-    body = function(*(Operand(f)[...] for f in free), **symbols)
+    body = as_symbolic(name, function, *(Operand(f)[...] for f in free), **symbols)
     return Op(name, (...,), body, attributes=attributes, operand_order=free, dtype=dtype)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import mpmath
 import numpy as np
@@ -26,14 +26,30 @@ GRID_LIMIT = 2**24  # elements of a grid in one piece; a larger one is evaluated
 Ranges = tuple[tuple[int, int], ...]  # the part of each axis, as (start, stop)
 
 
+@overload
+def evaluate(
+    tensors: Tensor,
+    values: Mapping[str, Any],
+    sizes: Mapping[str, int] | None = None,
+    number: str = "float64",
+    precision: int = 50,
+) -> Values: ...
+@overload
 def evaluate(
     tensors: Sequence[Tensor],
     values: Mapping[str, Any],
     sizes: Mapping[str, int] | None = None,
     number: str = "float64",
     precision: int = 50,
-) -> list[Values]:
-    """The values of `tensors`, which belong to one network.
+) -> list[Values]: ...
+def evaluate(
+    tensors: Tensor | Sequence[Tensor],
+    values: Mapping[str, Any],
+    sizes: Mapping[str, int] | None = None,
+    number: str = "float64",
+    precision: int = 50,
+) -> Values | list[Values]:
+    """The value of a Tensor, or a list of the values of several, which belong to one network.
 
     `values` maps every input, and any state variable, to an array; other state is `network.state`. Symbolic sizes are
     read off the inputs' shapes. `number` is "float64", "complex128" or "mpmath" (`precision` decimal digits); results
@@ -42,6 +58,13 @@ def evaluate(
     Raises GraphError for a missing or unknown value, ShapeError where shapes or sizes conflict and for a max or min
     over nothing, DTypeError for a value of the wrong kind.
     """
+    if isinstance(tensors, Tensor):
+        return evaluate([tensors], values, sizes, number, precision)[0]
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise GraphError(f"evaluate takes a Tensor or a list of them, not {type(tensor).__name__}")
+    if not isinstance(values, Mapping):
+        raise GraphError(f"evaluate takes arrays by name: {{'x': ...}}, not a bare {type(values).__name__}")
     if not tensors:
         return []
     network = tensors[0].network

@@ -32,9 +32,13 @@ def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
 
 def check_count(what: str, value: Any, least: int) -> int:
     """The int; GraphError unless `value` is one of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise GraphError(f"{what} is an int of at least {least}, not {value!r}")
-    return operator.index(value)
+    try:
+        count = operator.index(value)  # an array has __index__, too, and refuses here
+    except TypeError:
+        count = None
+    if count is None or isinstance(value, bool) or count < least:
+        raise GraphError(f"{what} is an int of at least {least}, not {value!r:.40}")
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,16 @@ def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | No
     return found
 
 
-def check_arrays(expected: Mapping[str, Expected], data: Mapping[str, Any], what: str) -> tuple[Arrays, int]:
+def check_arrays(expected: Mapping[str, Expected], data: object, what: str) -> tuple[Arrays, int]:
     """(the arrays of `data`, their number of rows; 1 without a batch size).
 
-    Raises BoundaryError, naming `what`, for a missing or unknown name, another dtype, another number of dimensions,
-    different lengths, or no rows. Fixed extents and the values of labels are checked by the executable.
+    Raises BoundaryError, naming `what`, for arrays without names, a missing or unknown name, another dtype, another
+    number of dimensions, different lengths, or no rows. Fixed extents and the values of labels are checked by the
+    executable.
     """
+    if not isinstance(data, Mapping):
+        named = ", ".join(f"{name!r}: ..." for name in expected)
+        raise BoundaryError(f"{what}: give the arrays by name: {{{named}}}, not a bare {type(data).__name__}")
     for name in data:
         if name not in expected:
             raise BoundaryError(f"{what}: there is no input '{name}'; the inputs are {', '.join(expected)}")

@@ -18,7 +18,7 @@ import sympy
 
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import ELLIPSIS, Operand, as_formula
-from graphnn.declare.op import Op, as_number
+from graphnn.declare.op import Op, as_number, as_symbolic
 from graphnn.errors import DTypeError, GraphError
 from graphnn.nn.once import split_once
 
@@ -189,7 +189,7 @@ def optimizer(
     asked = [*inspect.signature(update).parameters]
     if unknown := [p for p in asked if p not in names]:
         raise GraphError(f"{name}: update asks for '{unknown[0]}'; there are {', '.join(names)}")
-    given = update(**{p: _symbol(p) for p in asked})
+    given = as_symbolic(name, update, **{p: _symbol(p) for p in asked})
     if not isinstance(given, Mapping):
         raise GraphError(f"{name}: update gives a dict of formulas, not {type(given).__name__}")
     targets = [*state, "w"]

@@ -14,11 +14,12 @@ from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.nn.data import Arrays, Batches, batch_symbol, check_arrays, check_count, expect
 from graphnn.nn.history import History
 from graphnn.nn.interrupt import Interrupts, wait_for
-from graphnn.nn.optimizers import SGD, Optimizer
+from graphnn.nn.optimizers import SGD, Optimizer, Rule
 from graphnn.nn.penalty import l2_penalty
 from graphnn.nn.progress import progress_bar
 from graphnn.ops.elementwise import add
 from graphnn.pipeline import compile
+from graphnn.run.boundary import by_keyword
 from graphnn.run.executable import Executable
 from graphnn.simplify.expr import DType
 
@@ -41,7 +42,7 @@ class Trainer:
     earlier Trainer with the same optimizer go on from where they are.
 
     Raises ShapeError for a loss that is no scalar, DTypeError for one that is no float, GraphError where it depends
-    on no parameter or not on one of `parameters`, DeriveError where there is no gradient.
+    on no parameter or not on one of `parameters`, and for an optimizer that is none, DeriveError where there is no gradient.
     """
 
     def __init__(
@@ -55,10 +56,14 @@ class Trainer:
         threads: int | None = None,
         weight_decay: float = 0.0,
     ) -> None:
+        if not isinstance(loss, Tensor):
+            raise GraphError(f"a Trainer takes the Tensor to minimise, not a {type(loss).__name__}")
         if loss.ndim:
             raise ShapeError(f"the loss '{loss.name}' has shape {loss.shape}; training needs a scalar")
         if loss.dtype not in FLOATS:
             raise DTypeError(f"the loss '{loss.name}' is {loss.dtype}; training needs a float")
+        if isinstance(optimizer, Rule):
+            raise GraphError(f"'{optimizer.name}' is an update rule, not yet an optimizer; call it: gn.SGD(0.1)")
         if optimizer is not None and not isinstance(optimizer, Optimizer):
             raise GraphError(f"optimizer= takes an Optimizer such as SGD(0.1), not {optimizer!r}")
         if dtype not in (None, *FLOATS):
@@ -89,11 +94,13 @@ class Trainer:
             )
         return self._steps[key]
 
-    def step(self, **arrays: Any) -> float:
+    def step(self, /, *positional: Any, **arrays: Any) -> float:
         """One update of all parameters and slots by one native call; the loss before it.
 
-        Takes an array per input, of any equal number of rows; BoundaryError where they do not fit.
+        Takes an array per input by keyword, of any equal number of rows; BoundaryError where they do not fit.
         """
+        if positional:
+            raise by_keyword("step", self._expected)
         checked, rows = check_arrays(self._expected, arrays, "step")
         return float(self.executable(rows)(**checked))
 
@@ -119,8 +126,8 @@ class Trainer:
         of steps, and `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit before
         any step; for a label out of range, when its batch comes.
         """
-        epochs = check_count("epochs", epochs, 0)
         arrays, rows = check_arrays(self._expected, data, "fit")
+        epochs = check_count("epochs", epochs, 0)
         evaluate = self._evaluator(arrays, validation, dict(metrics or {}))
         batched = [name for name, expected in self._expected.items() if expected.rows]
         batches = Batches(arrays, batched, rows, self.batch_size or rows)

@@ -35,9 +35,13 @@ def check_dtype(op: str, operand: str, tensor: Tensor, dtype: str) -> None:
 
 def as_int(op: str, what: str, value: Any) -> int:
     """An int from anything that counts as one; bools do not."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise GraphError(f"{op}: {what} is an int, not {value!r}")
-    return operator.index(value)
+    try:
+        number = operator.index(value)  # an array has __index__, too, and refuses here
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise GraphError(f"{op}: {what} is an int, not {value!r:.40}")
+    return number
 
 
 def as_axis(op: str, axis: Any, ndim: int, shape: Sequence[Any]) -> int:

@@ -16,7 +16,7 @@ neither an input, nor a state, nor each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -34,6 +34,11 @@ _KINDS = "biuf"  # a weak value may take a dtype whose kind is not left of its o
 _UNSIGNED = np.dtype(np.uint64)
 _largest, _smallest = np.maximum.reduce, np.minimum.reduce
 _EPS = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
+
+
+def by_keyword(what: str, names: Iterable[str]) -> BoundaryError:
+    """The error for arrays given by position: inputs have names, and no order to rely on."""
+    return BoundaryError(f"{what}: give inputs by keyword: {', '.join(f'{name}=...' for name in names)}")
 
 
 class Boundary:

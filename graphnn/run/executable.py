@@ -13,7 +13,7 @@ import numpy as np
 
 from graphnn.errors import CompileError
 from graphnn.run.archive import Archive, write
-from graphnn.run.boundary import Boundary
+from graphnn.run.boundary import Boundary, by_keyword
 from graphnn.run.frame import Frame
 from graphnn.run.jit import assembly, load_object
 from graphnn.run.manifest import BufferSpec, Manifest
@@ -51,11 +51,13 @@ class Executable:
         self._frames: list[Frame] = []  # those no call is using; append and pop are atomic
         self._lock = RLock()
 
-    def __call__(self, /, *, out: Any = None, **inputs: Any) -> Any:
+    def __call__(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any:
         """Run on one array per input, by name.
 
         Raises BoundaryError for arrays that do not fit, CompileError where a check of `debug=True` fails.
         """
+        if positional:
+            raise by_keyword(f"program {self.name!r}", (spec.name for spec in self.inputs))
         arrays, resolved = self._boundary.admit(inputs)
         if not self._updates:
             return self._run(arrays, resolved, self._current_states(), out)

@@ -9,7 +9,11 @@ reductions.py  constant factors, one-hot sums and promised sums leave a reductio
 shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)
 stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1
 rules.py       the table of all rewrites (name, before, after, domain) and the trace of those that fired
+facts.py       what is known of arrays beyond their formulas
+engine.py      one node after the other: inline it, or make it and simplify its formula
+instances.py   numeric check of each rewrite that fired
+inside.py      proof that an access stays inside its array
 convert.py     sympy -> expression nodes with origins
-passes.py      simplify(): the order of all this
+passes.py      simplify(): nodes in, formulas out
 expr.py        the expression nodes      formula.py  the program of formulas
 """

@@ -6,11 +6,13 @@ front, so that they are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
@@ -20,6 +22,7 @@ from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
 from graphnn.simplify.formula import Formula
 from graphnn.simplify.heads import HEADS, Sigmoid
+from graphnn.simplify.inside import is_inside
 from graphnn.simplify.region import Assignment
 
 _FUNCTIONS: dict[type, str] = {
@@ -53,14 +56,19 @@ class Arrays:
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """Converts one assignment, whose dtype is `dtype`."""
+    """Converts one assignment, whose dtype is `dtype` and whose axes have the extents `sizes`.
+
+    `conditions` hold where the expression is evaluated: the guard of a reduction, the condition of a branch.
+    """
 
     arrays: Arrays
     dtype: DType
     origin: Origin
+    sizes: Mapping[sympy.Symbol, sympy.Expr]
+    conditions: tuple[Boolean, ...] = ()
 
     def formula(self, assignment: Assignment) -> Formula:
-        body = self.typed(assignment.body)
+        body = self._where(assignment.guard).typed(assignment.body)
         if assignment.reducer is not None:
             guard = None if assignment.guard == sympy.true else self.condition(assignment.guard)
             body = Reduce(assignment.reducer, self._ranges(assignment.reduced), guard, body, self.origin)
@@ -80,23 +88,28 @@ class Converter:
     def _const(self, value: float) -> Expr:
         return Const(float(value), self.dtype, self.origin)
 
+    def _where(self, condition: Boolean) -> Converter:
+        """The converter of what is evaluated only where a condition holds."""
+        return self if condition == sympy.true else replace(self, conditions=(*self.conditions, condition))
+
     def _load(self, entry: Entry) -> Expr:
-        """A load; where a computed integer is part of the index, only inside the array, and NaN or 0 outside."""
+        """A load; where it is not proved to stay inside of its array, one that gives NaN (or 0) outside."""
         dtype = self.arrays.dtypes[entry.operand]
         load = Load(entry.operand, tuple(map(self.index, entry.index)), dtype, Origin(entry.operand))
-        computed = [
-            (index, size)
-            for index, size in zip(entry.index, self.arrays.shapes[entry.operand], strict=True)
-            if any(not self._is_checked(index, e) for e in index.atoms(IntegerEntry))
+        unproved = [
+            (index, extent)
+            for index, extent in zip(entry.index, self.arrays.shapes[entry.operand], strict=True)
+            if not self._is_checked(index) and not is_inside(index, extent, self.sizes, self.conditions)
         ]
-        if not computed:
+        if not unproved:
             return load
-        inside = sympy.And(*(c for index, size in computed for c in (sympy.Ge(index, 0), sympy.Lt(index, size))))
+        inside = sympy.And(*(c for index, extent in unproved for c in (sympy.Ge(index, 0), sympy.Lt(index, extent))))
         outside = Const(float("nan"), dtype) if dtype in FLOATS else Const(False if dtype == "bool" else 0, dtype)
         return Op("select", (self.condition(inside), load, outside), dtype, self.origin)
 
-    def _is_checked(self, index: sympy.Expr, entry: IntegerEntry) -> bool:
-        return bool(index == entry) and entry.operand in self.arrays.checked
+    def _is_checked(self, index: sympy.Expr) -> bool:
+        """Whether an index is an element of an input whose values the call checks."""
+        return isinstance(index, IntegerEntry) and index.operand in self.arrays.checked
 
     # floating point -------------------------------------------------------------------------------------------
 
@@ -121,8 +134,8 @@ class Converter:
                 first = self._op(fn, first, other)
             return first
         if isinstance(expr, sympy.Piecewise):
-            return self._select(expr, self.value, self._const(float("nan")))
-        if isinstance(expr, sympy.logic.boolalg.Boolean):
+            return self._select(expr, Converter.value, self._const(float("nan")))
+        if isinstance(expr, Boolean):
             return self._op("cast", self.condition(expr))
         if expr.func not in _FUNCTIONS:
             raise CompileError(f"{self.origin.node}: no native form for '{expr.func.__name__}' in {expr}")
@@ -175,13 +188,25 @@ class Converter:
         """A factor of numbers and sizes: (c*N)/M as one quotient."""
         if not scale.free_symbols:
             return self._const(_as_float(scale))
-        above, below = sympy.fraction(scale)
-        parts = [self.index(part) if part.is_integer and not part.is_Number else None for part in (above, below)]
-        values = [
-            self.value(part) if known is None else self._op("cast", known)
-            for part, known in zip((above, below), parts, strict=True)
-        ]
-        return values[0] if below == 1 else self._op("div", values[0], values[1])
+        above, below = map(self._sizes, sympy.fraction(scale))
+        return above if below == self._const(1.0) else self._op("div", above, below)
+
+    def _sizes(self, product: sympy.Expr) -> Expr:
+        """A product of numbers and sizes; its whole part is one integer."""
+        if not product.free_symbols:
+            return self._const(_as_float(product))
+        number, sizes = product.as_coeff_Mul()  # a whole number stays with the sizes
+        factors = [f for f in sympy.Mul.make_args(sizes) if f.free_symbols and not f.is_integer]
+        number = sympy.Mul(number, *(f for f in sympy.Mul.make_args(sizes) if not f.free_symbols))
+        whole = sympy.Mul(*(f for f in sympy.Mul.make_args(sizes) if f.is_integer and f.free_symbols))
+        if number.is_Integer and whole != 1:
+            number, whole = sympy.S.One, number * whole
+        parts = [self.value(f) for f in factors]
+        if whole != 1:
+            parts.insert(0, self._op("cast", self.index(whole)))
+        if number != 1:
+            parts.insert(0, self._const(_as_float(number)))
+        return reduce(lambda a, b: self._op("mul", a, b), parts)
 
     def _power(self, base: sympy.Expr, exponent: sympy.Expr) -> Expr:
         if exponent.is_Integer and abs(int(exponent)) <= 64:
@@ -199,13 +224,14 @@ class Converter:
             return self._op("div", self._const(1.0), self._op("sqrt", self.value(base)))
         return self._op("pow", self.value(base), self.value(exponent))
 
-    def _select(self, expr: sympy.Piecewise, convert: object, otherwise: Expr) -> Expr:
-        assert callable(convert)
+    def _select(
+        self, expr: sympy.Piecewise, convert: Callable[[Converter, sympy.Basic], Expr], otherwise: Expr
+    ) -> Expr:
         for value, condition in reversed(expr.args):
+            taken = convert(self._where(condition), value)
             if condition == sympy.true:
-                otherwise = convert(value)
+                otherwise = taken
             else:
-                taken = convert(value)
                 otherwise = Op("select", (self.condition(condition), taken, otherwise), taken.dtype, self.origin)
         return otherwise
 
@@ -229,7 +255,7 @@ class Converter:
         if isinstance(expr, sympy.ITE):
             return Op("select", tuple(map(self.condition, expr.args)), "bool", self.origin)
         if isinstance(expr, sympy.Piecewise):
-            return self._select(expr, self.condition, Const(False, "bool", self.origin))
+            return self._select(expr, Converter.condition, Const(False, "bool", self.origin))
         raise CompileError(f"{self.origin.node}: '{expr}' is not a condition")
 
     def _comparison(self, expr: sympy.Basic) -> Expr:
@@ -243,7 +269,7 @@ class Converter:
         floats = sorted(
             {self.arrays.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS)
         )
-        inner = Converter(self.arrays, floats[0] if floats else "float64", self.origin)
+        inner = replace(self, dtype=floats[0] if floats else "float64")
         return Op(fn, (inner.value(left), inner.value(right)), "bool", self.origin)
 
     def index(self, expr: sympy.Expr) -> Expr:
@@ -269,7 +295,7 @@ class Converter:
         if expr.is_Pow and expr.exp.is_Integer and expr.exp > 0:
             return self.index(sympy.Mul(*[expr.base] * int(expr.exp), evaluate=False))
         if isinstance(expr, sympy.Piecewise):
-            return self._select(expr, self.index, Const(0, "int64", self.origin))
+            return self._select(expr, Converter.index, Const(0, "int64", self.origin))
         if isinstance(expr, sympy.Abs):
             return Op("abs", (self.index(expr.args[0]),), "int64", self.origin)
         raise CompileError(f"{self.origin.node}: '{expr}' is not an integer expression")

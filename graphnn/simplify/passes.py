@@ -81,9 +81,9 @@ def simplify(
     shapes |= {a.name: tuple(e.size for e in a.axes) for a in needed}
     inputs = [name for name, leaf in leaves.items() if leaf.kind == "input"]
     known = Arrays(dtypes, shapes, frozenset(bounds) & set(inputs))
-    converters = [Converter(known, dtypes[a.name], _origin(a, network, simplifier.trace)) for a in needed]
+    converters = [Converter(known, dtypes[a.name], _origin(a, network, simplifier.trace), a.sizes) for a in needed]
     formulas = tuple(c.formula(a) for c, a in zip(converters, needed, strict=True))
-    plain = Converter(known, "int64", Origin(""))
+    plain = Converter(known, "int64", Origin(""), {})
     used = {e.operand for a in needed for e in (*entries(a.body), *entries(a.guard))} | {*news, *inputs}
     roles: dict[str, Role] = {name: "input" if name in inputs else "state" for name in leaves if name in used}
     roles |= {a.name: "output" if a.name in results else "temp" for a in needed}

@@ -3,9 +3,9 @@
     h = x W;  a = sigmoid(h + b);  q = a.reshape(...);  loss = sum(q)     a, q and h + b are inlined or not, h never
 
 A node is materialised ("a root") when it is an output or a new state value, a reduction, a factor of a contraction, a
-side of an equation of real numbers, or when several arrays read it and it is expensive, or is the epilogue of a contraction, where storing it is free. A bare
-re-index (transpose, reshape, slice, broadcast) never is, unless it is an output. A monomial of exponentials, exp(z)/s,
-is inlined for the algebra: it cancels.
+side of an equation of real numbers, or when several arrays read it and it is expensive, or is the epilogue of a
+contraction, where storing it is free. A bare re-index (transpose, reshape, slice, broadcast) never is, unless it is an
+output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it cancels.
 """
 
 from __future__ import annotations

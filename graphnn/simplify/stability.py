@@ -66,7 +66,10 @@ def _exponent_of(product: sympy.Expr, argument: sympy.Expr) -> int | None:
 
 
 def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
-    """(E - 1/E)/(E + 1/E) and (E**2 - 1)/(E**2 + 1) -> tanh(u), 4/(E + 1/E)**2 -> 4*sigmoid(2u)*sigmoid(-2u), E = exp(u)."""
+    """(E - 1/E)/(E + 1/E) -> tanh(u), 4/(E + 1/E)**2 -> 4*sigmoid(2u)*sigmoid(-2u), for E = exp(u).
+
+    (E**2 - 1)/(E**2 + 1) -> tanh(u): the same after cancellation.
+    """
     if not (expr.is_Mul or expr.is_Pow) or not expr.has(sympy.exp):
         return expr
     for factor in sympy.Mul.make_args(expr):

@@ -106,6 +106,14 @@ def winner_computed_twice() -> Built:
     return [y, *both], {"x": np.random.default_rng(0).normal(size=(3, 8))}
 
 
+def number_times_a_size() -> Built:
+    """The sum of N times e is a product of a number and a size, neither of them whole together."""
+    net = gn.Network("found")
+    x = net.input("x", ("N", 1), dtype="float64")
+    y = gn.logsumexp(gn.one_hot(gn.argmax(x, axis=1), 1, dtype="float64")) * gn.sum(x)
+    return _with_gradient(y, x), {"x": RAMP[:, None]}
+
+
 def root_of_a_number() -> Built:
     """2*sqrt(2) is a number that is no sympy Number."""
     x = _vector()
@@ -125,5 +133,6 @@ FOUND: tuple[Callable[[], Built], ...] = (
     output_of_an_output,
     guard_that_reads,
     winner_computed_twice,
+    number_times_a_size,
     root_of_a_number,
 )
