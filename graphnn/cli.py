@@ -20,7 +20,6 @@ from graphnn.check.compare import compare as compare_gradients
 from graphnn.check.sample import draw_inputs
 from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.op import Op
 from graphnn.declare.registry import find_op
 from graphnn.errors import GraphError, GraphnnError
 from graphnn.explain.derivation import Derivation, derivation
@@ -123,7 +122,7 @@ def demo(out: Path, epochs: int | None) -> None:
 def show(model: str, dot_file: Path | None, png_file: Path | None) -> None:
     """List the nodes of MODEL with their formulas."""
     network = _network(load_model(model))
-    _show(network_table(network))
+    _show(network_table(network, Console().width))
     if dot_file is not None:
         dot_file.write_text(dot(network), encoding="utf-8")
     if png_file is not None:
@@ -147,9 +146,7 @@ def derive(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any, la
 
 def _derivations(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any) -> list[Derivation]:
     if tensor is None and not wrt and model.isidentifier():
-        op = find_op(model)
-        if not isinstance(op, Op):
-            raise GraphError(f"'{model}' is a composition of ops; derive a tensor of a network that uses it")
+        op: Any = find_op(model)
         return [derivation(op, accuracy=accuracy)]
     target = _tensor(load_model(model), tensor)
     network = target.network
@@ -166,9 +163,7 @@ def _derivations(model: str, tensor: str | None, wrt: Sequence[str], accuracy: A
 @main.command()
 @click.argument("model")
 @click.argument("outputs", nargs=-1)
-@click.option(
-    "--until", type=click.Choice(STAGES[:-1]), default="schedule", show_default=True, help="The stage to print."
-)
+@click.option("--until", type=click.Choice(STAGES), default="schedule", show_default=True, help="The stage to print.")
 @_size_option
 @_accuracy_option
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="As declared unless given.")

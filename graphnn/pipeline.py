@@ -14,8 +14,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypedDict, Unpack, get_args, overload
 
 from graphnn.declare.definition import formula_text
@@ -43,12 +44,34 @@ STAGES = ("declare", "derive", "simplify", "lower", "schedule", "emit", "run")
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
-@dataclass(slots=True)
+class StageTexts(Mapping[str, str]):
+    """The text of each stage that was run, made when it is first read: printing formulas takes longer than lowering."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Callable[[], str] | str] = {}
+
+    def add(self, stage: str, make: Callable[[], str]) -> None:
+        self._made[stage] = make
+
+    def __getitem__(self, stage: str) -> str:
+        text = self._made[stage]
+        if not isinstance(text, str):
+            text = self._made[stage] = text()
+        return text
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+@dataclass(frozen=True, slots=True)
 class Compilation:
     """The texts of the stages that were run: what `compile(until=...)` gives."""
 
     name: str
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: StageTexts = field(default_factory=StageTexts)
 
     def stage(self, name: str) -> str:
         """The text of a stage. CompileError for one that was not reached."""
@@ -102,30 +125,30 @@ def compile(
     _check_options(threads, dtype, accuracy, until, network, sizes or {})
     compilation = Compilation(network.name)
 
-    def done(stage: str, text: str) -> bool:
-        compilation.texts[stage] = text
+    def done(stage: str, text: Callable[[], str]) -> bool:
+        compilation.texts.add(stage, text)
         return until == stage
 
     order = network.ancestors([*tensors, *(updates or {}).values()])
-    if done("declare", _graph_text(network, order, derived=False)):
+    if done("declare", partial(_graph_text, network, order, derived=False)):
         return compilation
-    if done("derive", _graph_text(network, order, derived=True)):
+    if done("derive", partial(_graph_text, network, order, derived=True)):
         return compilation
     simplified = simplify(network, tensors, updates, sizes, accuracy, dtype)
     if debug:
         check_instances(simplified.trace)
-    if done("simplify", print_formulas(simplified.program)):
+    if done("simplify", partial(print_formulas, simplified.program)):
         return compilation
     loops = lower(simplified.program)
-    if done("lower", print_program(loops)):
+    if done("lower", partial(print_program, loops)):
         return compilation
     target = host()
     scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), disable)
     verify(scheduled)
-    if done("schedule", print_program(scheduled)):
+    if done("schedule", partial(print_program, scheduled)):
         return compilation
     emitted = emit(scheduled, target, debug)
-    if done("emit", emitted.text):
+    if done("emit", lambda: emitted.text):
         return compilation
     names = [simplified.results[t.name] for t in tensors]
     manifest = manifest_of(

@@ -2,6 +2,8 @@
 
 formula.py     formula(), latex(): one node, or everything inlined, in index notation
 derivation.py  derivation(): the named steps from a definition to the formula that runs
+rewrites.py    the rewrites of simplify/ as equations, a step each
+text.py        an expression on one line
 drawing.py     dot(), draw(): a network as Graphviz text and as a layered picture
 terminal.py    tables of a network and of a derivation, in which names are inert
 """

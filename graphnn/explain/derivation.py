@@ -14,17 +14,19 @@ import mpmath
 import sympy
 
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Entry, Reduction
+from graphnn.declare.notation import ELLIPSIS, Entry
 from graphnn.declare.op import Op
 from graphnn.derive.adjoint import Ties
 from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import differentiate
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError
-from graphnn.explain.formula import formula, latex
+from graphnn.explain.formula import described, formula, latex, words
+from graphnn.explain.rewrites import element, equation, reduction_of, rewrite_steps
+from graphnn.explain.text import expression_text
 from graphnn.simplify.engine import Accuracy
+from graphnn.simplify.instances import check_instances
 from graphnn.simplify.passes import Simplified, simplify
-from graphnn.simplify.region import Assignment, entries
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.stability import stabilise
 
@@ -40,23 +42,24 @@ class Derivation:
     reason: str
 
     def latex(self) -> str:
-        """An aligned LaTeX environment, a line a step with the rule beside it."""
-        lines = [f"& {latex(expr)} && \\text{{{rule}}}" for rule, expr in self.steps]
+        """An aligned LaTeX environment: a line a step with the rule beside it, then the textbook form and what runs."""
+        ends = [("result", self.result), (f"emitted ({self.reason})", self.emitted)]
+        lines = [f"& {latex(expr)} && {words(rule)}" for rule, expr in (*self.steps, *ends)]
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
 
     def markdown(self) -> str:
         """A numbered list of the steps, ending in the textbook form and in what runs."""
         lines = [f"### {self.title}", ""]
-        lines += [f"{n}. {rule}: `{expr}`" for n, (rule, expr) in enumerate(self.steps, 1)]
-        lines += ["", f"**Textbook form:** `{self.result}`", "", f"**What runs** ({self.reason}): `{self.emitted}`"]
+        lines += [f"{n}. {rule}: `{expression_text(expr)}`" for n, (rule, expr) in enumerate(self.steps, 1)]
+        lines += ["", f"**Textbook form:** `{expression_text(self.result)}`", ""]
+        lines += [f"**What runs** ({self.reason}): `{expression_text(self.emitted)}`"]
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        width = max(len(rule) for rule, _ in self.steps)
-        lines = [self.title]
-        lines += [f"  {rule:<{width}}  {expr}" for rule, expr in self.steps]
-        lines += [f"  {'result':<{width}}  {self.result}", f"  {'emitted':<{width}}  {self.emitted}   ({self.reason})"]
-        return "\n".join(lines)
+        steps = (*self.steps, ("result", self.result), ("emitted", self.emitted))
+        width = max(len(rule) for rule, _ in steps)
+        lines = [f"  {rule:<{width}}  {expression_text(expr)}" for rule, expr in steps]
+        return "\n".join([self.title, *lines]) + f"   ({self.reason})"
 
 
 def derivation(
@@ -64,8 +67,9 @@ def derivation(
 ) -> Derivation:
     """How a derivative comes about.
 
-    `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Each step is checked numerically at
-    random points where it is an equation between closed expressions. DeriveError where there is no gradient.
+    `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Every rewrite is checked numerically
+    at random points (CompileError where its sides differ). DeriveError where there is no gradient. A network gets the
+    nodes of the gradient once, however often it is asked for.
     """
     if isinstance(target, Tensor):
         if wrt is None:
@@ -73,10 +77,13 @@ def derivation(
                 f"derivation of '{target.name}' needs the tensor to differentiate by, as its second argument"
             )
         return _of_tensor(target, wrt, accuracy, ties)
-    if not isinstance(target, Op) or len(target.operands) != 1:
-        raise DeriveError(f"{target!r} is not an op of one operand; give a Tensor and the tensor to differentiate by")
+    advice = "give a Tensor and the tensor to differentiate by: gn.derivation(y, x)"
+    if not isinstance(target, Op):
+        raise DeriveError(f"{described(target)}; {advice}")
+    if len(target.operands) != 1:
+        raise DeriveError(f"{target!r} is not an op of one operand; {advice}")
     if target.out != (ELLIPSIS,):
-        raise DeriveError(f"{target!r} is not elementwise; give a Tensor and the tensor to differentiate by")
+        raise DeriveError(f"{target!r} is not elementwise; {advice}")
     return _of_op(target, accuracy)
 
 
@@ -120,51 +127,33 @@ def _of_tensor(target: Tensor, wrt: Tensor, accuracy: Accuracy, ties: Ties) -> D
     before = network.ancestors([target])
     known = {t.name for t in before}
     simplified = simplify(network, [target, gradient], accuracy=accuracy)
-    steps: list[tuple[str, sympy.Basic]] = [("definition", _equation(target))]
-    for node in network.ancestors([gradient]):
-        if node.name not in known and node.definition is not None:
-            steps.append((node.definition.op, _equation(node)))
-    final = _reached(simplified, gradient.name)
-    for rewrite in simplified.trace.rewrites:
-        if rewrite.node in final or network.graph.nodes.get(rewrite.node, {}).get("op", "").startswith("adjoint"):
-            steps.append((rewrite.rule, rewrite.after))
+    check_instances(simplified.trace)
+    adjoints = [n for n in network.ancestors([gradient]) if n.name not in known]
+    steps = [("definition", _equation(target)), *((_op(node), _equation(node)) for node in adjoints)]
+    steps += rewrite_steps(network, simplified, adjoints)
     textbook = _textbook(simplified, gradient, before)
-    emitted = _body(simplified.made[gradient.name])
+    made = simplified.made[gradient.name]
+    emitted = reduction_of(made, made.body)
     reason = "exact relative to each element" if accuracy == "tight" else "saved outputs where they are accurate enough"
     return Derivation(f"d {target.name} / d {wrt.name}", tuple(steps), textbook, emitted, reason)
 
 
 def _equation(tensor: Tensor) -> sympy.Basic:
-    assert tensor.definition is not None
-    axes = [e.axis for e in tensor.definition.axes]
-    left = Entry(sympy.Symbol(tensor.name), sympy.S.Zero, *axes)
-    return sympy.Eq(left, formula(tensor), evaluate=False)
+    axes = () if tensor.definition is None else tensor.definition.axes
+    return equation(element(tensor.name, axes), formula(tensor))
 
 
-def _body(assignment: Assignment) -> sympy.Basic:
-    if assignment.reducer is None:
-        return assignment.body
-    return Reduction(
-        sympy.Symbol(assignment.reducer), assignment.body, assignment.guard, *(e.axis for e in assignment.reduced)
-    )
-
-
-def _reached(simplified: Simplified, name: str) -> set[str]:
-    """The arrays that the formula of `name` is made of, itself included."""
-    reached, stack = set(), [name]
-    while stack:
-        current = stack.pop()
-        if current not in reached and current in simplified.made:
-            reached.add(current)
-            stack += [e.operand for e in entries(simplified.made[current].body)]
-    return reached
+def _op(tensor: Tensor) -> str:
+    op: str = tensor.network.graph.nodes[tensor.name]["op"]
+    return op
 
 
 def _textbook(simplified: Simplified, gradient: Tensor, forward: Sequence[Tensor]) -> sympy.Basic:
     """The gradient before stabilisation, with the network's own tensors put back where their formulas stand."""
     smooth = simplified.smooth.get(gradient.name)
     if smooth is None:
-        return _body(simplified.made[gradient.name])
+        made = simplified.made[gradient.name]
+        return reduction_of(made, made.body)
     body = smooth.body
     for node in forward:
         inlined: Any = simplified.inlined.get(node.name)

@@ -8,7 +8,9 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 
 from graphnn.declare.network import Tensor
-from graphnn.declare.notation import Entry, Reduction
+from graphnn.declare.notation import ELLIPSIS, Entry, Reduction
+from graphnn.declare.op import Op
+from graphnn.declare.registry import OPS
 from graphnn.errors import GraphError
 from graphnn.simplify.heads import Sigmoid
 from graphnn.simplify.region import Assignment, assignment_of, inline, is_reindex
@@ -18,8 +20,10 @@ def formula(tensor: Tensor, inline: bool = False) -> sympy.Expr:
     """What the tensor's elements are, at axes i0, i1, ...: a sympy expression whose accesses print as W[i0, r0].
 
     One node deep; `inline=True` expands every elementwise node that it reads, down to reductions, inputs and
-    parameters. GraphError for an input or a parameter, which have no formula.
+    parameters. GraphError for an input or a parameter, which have no formula, and for what is no Tensor.
     """
+    if not isinstance(tensor, Tensor):
+        raise GraphError(f"formula takes a Tensor; {described(tensor)}")
     if tensor.definition is None:
         raise GraphError(f"'{tensor.name}' is an {tensor.kind} and has no formula")
     assignment = expand(tensor) if inline else _assignment(tensor)
@@ -64,15 +68,34 @@ def inline_maps(expr: Any, bodies: dict[str, Assignment]) -> Any:
 
 
 def latex(what: Any) -> str:
-    """LaTeX of a Tensor's formula, an optimizer's update rule, or a sympy expression in index notation."""
+    """LaTeX of a Tensor's formula, an op as written, an optimizer's rule, a derivation, or a sympy expression.
+
+    GraphError for anything else, and for a Tensor without a formula.
+    """
     if isinstance(what, Tensor):
         axes = _definition_axes(what)
         left = _name(what.name) + (f"_{{{axes}}}" if axes else "")
         return f"{left} = {_Printer().doprint(formula(what))}"
-    if hasattr(what, "latex"):
-        text: str = what.latex()
-        return text
-    return str(_Printer().doprint(what))
+    if isinstance(what, Op):
+        return f"{_name(what.name)}_{{{' '.join(map(_axis, what.out))}}} = {_Printer().doprint(what.body)}"
+    if isinstance(what, sympy.Basic | int | float):
+        return str(_Printer().doprint(what))
+    if not hasattr(what, "latex"):
+        raise GraphError(f"latex takes a Tensor, an op, an optimizer, a derivation or an expression; {described(what)}")
+    text: str = what.latex()
+    return text
+
+
+def described(what: object) -> str:
+    """What something is that is no Tensor, as a clause."""
+    name = next((name for name, op in OPS.items() if op is what), None)
+    if isinstance(what, Op):
+        return f"'{what.name}' is an op, which gives a Tensor when it is called on one"
+    if name is not None:
+        return f"'{name}' is a composition of ops, which gives a Tensor when it is called on one"
+    if callable(what):
+        return f"'{getattr(what, 'name', type(what).__name__)}' is to be called first"
+    return f"a {type(what).__name__} is given"
 
 
 def _definition_axes(tensor: Tensor) -> str:
@@ -85,10 +108,17 @@ _ESCAPES = str.maketrans({c: f"\\{c}" for c in "#$%&_{}"} | {"\\": "\\backslash 
 
 
 def _axis(symbol: sympy.Symbol) -> str:
-    """i0, i1, ... -> i, j, ...; r0, r1, ... -> r, s, ..."""
+    """i0, i1, ... -> i, j, ...; r0, r1, ... -> r, s, ...; broadcast dimensions -> dots."""
+    if symbol == ELLIPSIS:
+        return "\\ldots"
     letters = _LETTERS.get(symbol.name[:1], "")
     number = symbol.name[1:]
     return letters[int(number)] if number.isdigit() and int(number) < len(letters) else symbol.name
+
+
+def words(text: str) -> str:
+    """Text in LaTeX, in which nothing is a command."""
+    return f"\\text{{{text.translate(_ESCAPES)}}}"
 
 
 def _name(name: str) -> str:

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import sympy
 from rich import box
 from rich.table import Table
 from rich.text import Text
-from sympy.printing.str import StrPrinter
 
 from graphnn.declare.labels import printable
-from graphnn.declare.network import Network
+from graphnn.declare.network import Network, Tensor
 from graphnn.explain.derivation import Derivation
 from graphnn.explain.formula import formula
+from graphnn.explain.text import expression_text
 
 
-def network_table(network: Network) -> Table:
-    """A row per node: name, kind, op, shape, dtype, formula."""
+def network_table(network: Network, width: int = 120) -> Table:
+    """A row per node: name, kind or op, type, formula.
+
+    Formulas get the columns that the others leave of `width`, and half of them at least: the others are folded first.
+    """
+    rows = [_row(network[name], data["op"]) for name, data in network.graph.nodes(data=True)]
+    headings = ("name", "is a", "type", "formula")
+    *widths, longest = (max(map(len, column)) for column in zip(headings, *rows, strict=True))
+    room = width - _PADDING * len(headings)
     table = Table(box=box.SIMPLE_HEAD, title=inert(f"network {network.name}", "bold"), title_justify="left")
-    for heading in ("name", "kind", "op", "shape", "dtype", "formula"):
-        table.add_column(heading, overflow="fold")
-    for name, data in network.graph.nodes(data=True):
-        tensor = network[name]
-        shape = ", ".join(map(str, tensor.shape))
-        body = "" if tensor.definition is None else expression_text(formula(tensor))
-        row = (tensor.kind, data["op"], f"[{shape}]", tensor.dtype, body)
-        table.add_row(inert(name, "bold"), *map(inert, row))
+    for heading, limit in zip(headings, (*_fit(widths, room - min(longest, room // 2)), None), strict=True):
+        table.add_column(heading, overflow="fold", max_width=limit)
+    for name, *texts in rows:
+        table.add_row(inert(name, "bold"), *map(inert, texts))
     return table
+
+
+_PADDING = 3  # about a column, and a frame on the left
+
+
+def _row(tensor: Tensor, op: str) -> tuple[str, str, str, str]:
+    body = "" if tensor.definition is None else expression_text(formula(tensor))
+    kind = f"{tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
+    return printable(tensor.name), printable(op or tensor.kind), kind, printable(body)
+
+
+def _fit(widths: list[int], room: int) -> list[int]:
+    """The widest are cut until they fit."""
+    fitted = list(widths)
+    while sum(fitted) > max(room, len(fitted)):
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
 
 
 def derivation_table(found: Derivation) -> Table:
@@ -42,25 +59,6 @@ def derivation_table(found: Derivation) -> Table:
         inert("what runs", "bold green"), Text.assemble(inert(expression_text(found.emitted)), f"\n({found.reason})")
     )
     return table
-
-
-class _Printer(StrPrinter):  # type: ignore[misc]
-    """Equations and conditions as a person writes them."""
-
-    def _print_Equality(self, relation: sympy.Eq) -> str:
-        return f"{self._print(relation.lhs)} = {self._print(relation.rhs)}"
-
-    def _print_Piecewise(self, cases: sympy.Piecewise) -> str:
-        parts = [
-            self._print(value) + ("" if condition == sympy.true else f" if {self._print(condition)}")
-            for value, condition in cases.args
-        ]
-        return f"({' else '.join(parts)})"
-
-
-def expression_text(expr: Any) -> str:
-    """One line: equations with =, cases as (a if i0 = y[i0] else b)."""
-    return str(_Printer().doprint(expr))
 
 
 def inert(text: str, style: str = "") -> Text:

@@ -37,7 +37,7 @@ def check_count(what: str, value: Any, least: int) -> int:
     except TypeError:
         count = None
     if count is None or isinstance(value, bool) or count < least:
-        raise GraphError(f"{what} is an int of at least {least}, not {value!r:.40}")
+        raise GraphError(f"{what} is an int of at least {least}, not {' '.join(repr(value).split()):.40}")
     return count
 
 

@@ -42,7 +42,7 @@ class Trainer:
     earlier Trainer with the same optimizer go on from where they are.
 
     Raises ShapeError for a loss that is no scalar, DTypeError for one that is no float, GraphError where it depends
-    on no parameter or not on one of `parameters`, and for an optimizer that is none, DeriveError where there is no gradient.
+    on no parameter or not on one of `parameters` and where `optimizer` is none, DeriveError where there is no gradient.
     """
 
     def __init__(

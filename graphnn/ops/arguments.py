@@ -40,7 +40,7 @@ def as_int(op: str, what: str, value: Any) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise GraphError(f"{op}: {what} is an int, not {value!r:.40}")
+        raise GraphError(f"{op}: {what} is an int, not {' '.join(repr(value).split()):.40}")
     return number
 
 

@@ -208,7 +208,7 @@ def manifest_of(
             for code, c in emitted.checks.items()
         },
         origins={line: str(origin) for line, origin in emitted.origins.items()},
-        stages=dict(stages or {}),
+        stages=stages or {},
         kernels=tuple(map(_kernel_line, program.body)),
     )
 

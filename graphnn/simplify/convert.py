@@ -16,7 +16,7 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
-from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.notation import Entry, IntegerEntry, axis_symbol
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
@@ -94,11 +94,11 @@ class Converter:
 
     def _load(self, entry: Entry) -> Expr:
         """A load; where it is not proved to stay inside of its array, one that gives NaN (or 0) outside."""
-        dtype = self.arrays.dtypes[entry.operand]
-        load = Load(entry.operand, tuple(map(self.index, entry.index)), dtype, Origin(entry.operand))
+        dtype, shape = self.arrays.dtypes[entry.operand], self.arrays.shapes[entry.operand]
+        load = Load(entry.operand, tuple(map(self.index, self._spelled(entry, shape))), dtype, Origin(entry.operand))
         unproved = [
             (index, extent)
-            for index, extent in zip(entry.index, self.arrays.shapes[entry.operand], strict=True)
+            for index, extent in zip(entry.index, shape, strict=True)
             if not self._is_checked(index) and not is_inside(index, extent, self.sizes, self.conditions)
         ]
         if not unproved:
@@ -106,6 +106,12 @@ class Converter:
         inside = sympy.And(*(c for index, extent in unproved for c in (sympy.Ge(index, 0), sympy.Lt(index, extent))))
         outside = Const(float("nan"), dtype) if dtype in FLOATS else Const(False if dtype == "bool" else 0, dtype)
         return Op("select", (self.condition(inside), load, outside), dtype, self.origin)
+
+    def _spelled(self, entry: Entry, shape: tuple[sympy.Expr, ...]) -> list[sympy.Expr]:
+        """The index; 0 along a dimension of one element is spelled as the axis that runs along it, as fusion expects."""
+        own = [axis_symbol(f"i{n}") for n in range(len(shape))]
+        places = zip(entry.index, shape, own, strict=True)
+        return [axis if i == 0 and size == self.sizes.get(axis) == 1 else i for i, size, axis in places]
 
     def _is_checked(self, index: sympy.Expr) -> bool:
         """Whether an index is an element of an input whose values the call checks."""

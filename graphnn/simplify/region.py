@@ -56,23 +56,30 @@ def assignment_of(
 ) -> Assignment:
     """A node's definition with its operands' names in place, and with the sizes that the compile binds.
 
-    An axis of one element is 0 wherever it is used, and nothing is reduced over it.
+    An axis of one element is 0 wherever it is used, and nothing is reduced over it, so that what a reshape wrote as
+    i0 + 2*i1 cancels. A contraction keeps such an axis: with a batch of one it is a contraction still.
     """
 
     def bound(extents: Sequence[Extent]) -> tuple[Extent, ...]:
         return tuple(Extent(e.axis, e.size.xreplace(sizes)) for e in extents)
 
     axes, reduced = bound(definition.axes), bound(definition.reduced)
-    shown: dict[sympy.Expr, sympy.Expr] = dict(sizes)
-    shown |= {e.axis: sympy.S.Zero for e in (*axes, *reduced) if e.size == 1}
-    for access in definition.accesses:
-        operand = operands[access.operand]
-        shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
-    body, guard = definition.body.xreplace(shown), definition.guard.xreplace(shown)
-    left = tuple(e for e in reduced if e.size != 1)
-    if reduced and not left and guard == sympy.true:
-        return Assignment(node.name, axes, None, (), guard, body, definition.dtype)
-    return Assignment(node.name, axes, definition.reducer, left or reduced, guard, body, definition.dtype)
+
+    def without(units: Sequence[Extent]) -> Assignment:
+        shown: dict[sympy.Expr, sympy.Expr] = {**sizes, **{e.axis: sympy.S.Zero for e in units}}
+        for access in definition.accesses:
+            operand = operands[access.operand]
+            shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
+        body, guard = definition.body.xreplace(shown), definition.guard.xreplace(shown)
+        left = tuple(e for e in reduced if e not in units)
+        if reduced and not left and guard == sympy.true:
+            return Assignment(node.name, axes, None, (), guard, body, definition.dtype)
+        return Assignment(node.name, axes, definition.reducer, left or reduced, guard, body, definition.dtype)
+
+    inner = [e for e in reduced if e.size == 1]
+    outer = [e for e in axes if e.size == 1]
+    assignment = without(inner)
+    return without([*inner, *outer]) if outer and not contraction_factors(assignment) else assignment
 
 
 def entries(expr: sympy.Basic) -> list[Entry]:
@@ -131,7 +138,7 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
     readers: dict[str, int] = {}
     for a in reversed(assignments):
         many = readers.get(a.name, 0) > 1
-        own = tuple(e.axis for e in a.axes)
+        own = tuple(sympy.S.Zero if e.size == 1 else e.axis for e in a.axes)
         epilogue = any(e.operand in contractions and e.index == own for e in entries(a.body))
         costly = cost(a.body) > _CHEAP and not is_monomial(a.body)
         if a.name not in reindex and (a.name in stored or a.dtype not in FLOATS or (many and (costly or epilogue))):
