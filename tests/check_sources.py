@@ -212,8 +212,8 @@ def _check_size(text: str) -> Iterator[Breach]:
 
 
 def registered_ops() -> frozenset[str]:
-    import graphnn.ops  # noqa: F401, PLC0415 - importing it fills the registry
-    from graphnn.declare.registry import OPS  # noqa: PLC0415
+    import graphnn.ops  # noqa: F401 - importing it fills the registry
+    from graphnn.declare.registry import OPS
 
     return frozenset(OPS)
 

@@ -79,7 +79,7 @@ def derivation(
         return _of_tensor(target, wrt, accuracy, ties)
     advice = "give a Tensor and the tensor to differentiate by: gn.derivation(y, x)"
     if not isinstance(target, Op):
-        raise DeriveError(f"{described(target)}; {advice}")
+        raise DeriveError(f"{described(target)}: {advice}")
     if len(target.operands) != 1:
         raise DeriveError(f"{target!r} is not an op of one operand; {advice}")
     if target.out != (ELLIPSIS,):
@@ -105,11 +105,22 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
         steps += found.steps
         result = found.result
         _check(slope, found.result.xreplace({OUTPUT: body}), symbol)
+    check_instances(trace)
+    emitted, reason = result, "cheapest: reads the saved output"
     if accuracy == "tight" or found is None:
         steps += [(r.rule, r.after) for r in trace.rewrites]
+        emitted = stable
         reason = "exact relative to each value" if accuracy == "tight" else "no cheaper form in the output"
-        return Derivation(f"d {op.name}(t)/dt", tuple(steps), result, stable, reason)
-    return Derivation(f"d {op.name}(t)/dt", tuple(steps), result, result, "cheapest: reads the saved output")
+    shown = tuple((rule, _renamed(expr, symbol)) for rule, expr in steps)
+    title = f"d {op.name}(t)/dt"
+    return Derivation(title, shown, _renamed(result, symbol), _renamed(emitted, symbol), reason)
+
+
+def _renamed(expr: sympy.Basic, symbol: sympy.Symbol) -> sympy.Basic:
+    """The formula in t. Stages before read the access's number from its name."""
+    if isinstance(expr, sympy.Eq):
+        return equation(*(_renamed(side, symbol) for side in expr.args))
+    return expr.xreplace({symbol: sympy.Symbol("t", real=True)})
 
 
 def _check(before: sympy.Expr, after: sympy.Expr, symbol: sympy.Symbol) -> None:

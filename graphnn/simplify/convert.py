@@ -108,7 +108,7 @@ class Converter:
         return Op("select", (self.condition(inside), load, outside), dtype, self.origin)
 
     def _spelled(self, entry: Entry, shape: tuple[sympy.Expr, ...]) -> list[sympy.Expr]:
-        """The index; 0 along a dimension of one element is spelled as the axis that runs along it, as fusion expects."""
+        """The index; 0 along a dimension of one element is spelled as the axis along it, as fusion expects."""
         own = [axis_symbol(f"i{n}") for n in range(len(shape))]
         places = zip(entry.index, shape, own, strict=True)
         return [axis if i == 0 and size == self.sizes.get(axis) == 1 else i for i, size, axis in places]

@@ -21,7 +21,7 @@ from tests.oracle_rows.record import (
 )
 
 
-def elementwise(  # noqa: PLR0917 -- the columns of a table
+def elementwise(
     name: str,
     sample: Sample,
     forward: Formula,
@@ -38,7 +38,7 @@ def elementwise(  # noqa: PLR0917 -- the columns of a table
     return Oracle(name, sample, forward, pullback, mp_forward, tuple(mp_gradient), kinks)
 
 
-def unary(  # noqa: PLR0917 -- the columns of a table
+def unary(
     name: str,
     low: float,
     high: float,

@@ -18,7 +18,7 @@ EVERY: tuple[Attributes, ...] = ({}, {"reduction": "mean"}, {"reduction": "sum"}
 TOTALS: tuple[Attributes, ...] = EVERY[:3]
 
 
-def loss(  # noqa: PLR0917 -- the columns of a table
+def loss(
     name: str,
     sample: Sample,
     terms: Formula,
