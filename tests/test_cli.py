@@ -51,8 +51,8 @@ def test_show_lists_nodes_and_draws(run, model, tmp_path):
     output = check(run("show", f"{model}:net", "--dot", tmp_path / "n.dot", "--png", tmp_path / "n.png"))
     assert "network small" in output
     rows = [line.split() for line in output.splitlines()]
-    assert ["hidden.W", "parameter", "[4,", "3]", "float32"] in rows
-    assert ["hidden", "op", "sigmoid", "[N,", "3]", "float32", "1/(1", "+", "exp(-hidden.z[i0,", "i1]))"] in rows
+    assert ["hidden.W", "parameter", "float32[4,", "3]"] in rows
+    assert ["hidden", "sigmoid", "float32[N,", "3]", "1/(1", "+", "exp(-hidden.z[i0,", "i1]))"] in rows
     assert (tmp_path / "n.dot").read_text().startswith("digraph {")
     assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
 
@@ -85,7 +85,7 @@ def test_a_model_may_import_its_neighbours(run, tmp_path, monkeypatch):
 def test_derive_an_op(run):
     output = check(run("derive", "sigmoid"))
     assert "y*(1 - y)" in output
-    assert "exp(-t0)/(1 + exp(-t0))**2" in output
+    assert "exp(-t)/(1 + exp(-t))**2" in output
     assert "y*(1 - y)" not in check(run("derive", "sigmoid", "--accuracy", "tight")).split("what runs")[1]
 
 
@@ -113,6 +113,12 @@ def test_compile_prints_a_stage(run, model, stage, start):
     output = check(run("compile", f"{model}:net", "hidden", "--until", stage, "--size", "N=4"))
     assert output.startswith(start)
     assert "logits" not in output
+
+
+def test_compile_prints_the_assembly(run, model):
+    output = check(run("compile", f"{model}:hidden", "--until", "run"))
+    assert "graphnn_entry:" in output
+    assert "\tret" in output
 
 
 def test_compile_binds_sizes_and_takes_all_ends(run, model):

@@ -39,7 +39,7 @@ def as_number(value: Any, what: str) -> sympy.Expr:
     return sympy.Rational(repr(number))
 
 
-def as_symbolic(name: str, function: Callable[..., Any], *symbols: Any, **named: Any) -> Any:
+def as_symbolic(name: str, function: Callable[..., Any], /, *symbols: Any, **named: Any) -> Any:
     """function(symbols); GraphError where it wants numbers, as functions of NumPy and math and `if` do."""
     try:
         return function(*symbols, **named)

@@ -22,7 +22,7 @@ from graphnn.derive.scalar import differentiate
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError
 from graphnn.explain.formula import described, formula, latex, words
-from graphnn.explain.rewrites import element, equation, reduction_of, rewrite_steps
+from graphnn.explain.rewrites import equation, reduction_of, rewrite_steps
 from graphnn.explain.text import expression_text
 from graphnn.simplify.engine import Accuracy
 from graphnn.simplify.instances import check_instances
@@ -67,9 +67,9 @@ def derivation(
 ) -> Derivation:
     """How a derivative comes about.
 
-    `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Every rewrite is checked numerically
-    at random points (CompileError where its sides differ). DeriveError where there is no gradient. A network gets the
-    nodes of the gradient once, however often it is asked for.
+    `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Scalar rewrites are checked
+    numerically at random points (CompileError where the sides differ). DeriveError where there is no gradient. A
+    network gets the nodes of the gradient once, however often it is asked for.
     """
     if isinstance(target, Tensor):
         if wrt is None:
@@ -119,7 +119,7 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
 def _renamed(expr: sympy.Basic, symbol: sympy.Symbol) -> sympy.Basic:
     """The formula in t. Stages before read the access's number from its name."""
     if isinstance(expr, sympy.Eq):
-        return equation(*(_renamed(side, symbol) for side in expr.args))
+        return expr.func(*(_renamed(side, symbol) for side in expr.args), evaluate=False)
     return expr.xreplace({symbol: sympy.Symbol("t", real=True)})
 
 
@@ -151,7 +151,7 @@ def _of_tensor(target: Tensor, wrt: Tensor, accuracy: Accuracy, ties: Ties) -> D
 
 def _equation(tensor: Tensor) -> sympy.Basic:
     axes = () if tensor.definition is None else tensor.definition.axes
-    return equation(element(tensor.name, axes), formula(tensor))
+    return equation(tensor.name, axes, formula(tensor))
 
 
 def _op(tensor: Tensor) -> str:

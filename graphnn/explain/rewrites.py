@@ -31,27 +31,24 @@ def rewrite_steps(network: Network, simplified: Simplified, nodes: Sequence[Tens
     """
     helpers = _auxiliary(network, simplified, [node.name for node in nodes])
     formulas = {node.name: _start(simplified, node) for node in nodes}
-    lefts = {node.name: element(node.name, node.definition.axes) for node in nodes if node.definition is not None}
+    axes = {node.name: node.definition.axes for node in nodes if node.definition is not None}
     for helper in helpers:
         first = next(iter(simplified.trace.of(helper.name)), None)
         formulas[helper.name] = reduction_of(helper, helper.body if first is None else first.before)
-        lefts[helper.name] = element(helper.name, helper.axes)
+        axes[helper.name] = helper.axes
     steps: list[Step] = []
     for rewrite in simplified.trace.rewrites:
         if rewrite.node in formulas:
             formulas[rewrite.node] = _apply(formulas[rewrite.node], rewrite)
-            steps.append((rewrite.rule, equation(lefts[rewrite.node], formulas[rewrite.node])))
+            steps.append((rewrite.rule, equation(rewrite.node, axes[rewrite.node], formulas[rewrite.node])))
     unchanged = [h.name for h in helpers if not simplified.trace.of(h.name)]
-    return steps + [("where", equation(lefts[name], formulas[name])) for name in unchanged]
+    return steps + [("where", equation(name, axes[name], formulas[name])) for name in unchanged]
 
 
-def element(name: str, axes: Iterable[Extent]) -> Entry:
-    """The element of an array that a formula is for; an axis of one element is 0, as it is in the formula."""
-    return Entry(sympy.Symbol(name), sympy.S.Zero, *(sympy.S.Zero if e.size == 1 else e.axis for e in axes))
-
-
-def equation(left: sympy.Expr, right: sympy.Expr) -> sympy.Basic:
-    return sympy.Eq(left, right, evaluate=False)
+def equation(name: str, axes: Iterable[Extent], formula: sympy.Expr) -> sympy.Basic:
+    """name[axes] = formula; an axis of one element is 0 on the left where the formula has 0 for it."""
+    index = (sympy.S.Zero if e.size == 1 and e.axis not in formula.free_symbols else e.axis for e in axes)
+    return sympy.Eq(Entry(sympy.Symbol(name), sympy.S.Zero, *index), formula, evaluate=False)
 
 
 def reduction_of(assignment: Assignment, body: sympy.Expr) -> sympy.Expr:

@@ -2,7 +2,7 @@
 
 Inputs
 - A Python number or a (nested) list or tuple of them has no dtype of its own and takes the declared one, as in NumPy's
-  own promotion; a float for an integer input, or an integer that does not fit, is refused.
+  own promotion; a float for an integer input, or a number that does not fit, is refused.
 - An ndarray must have the declared dtype in native byte order. Strided or misaligned arrays are copied; shapes bind
   the sizes (`resolve`). Everything else (a masked array, another library's tensor) is refused.
 - Values: an integer input with a bound must lie in [0, bound); rows promised to be distributions must sum to 1
@@ -120,8 +120,7 @@ class Boundary:
                 raise BoundaryError(f"out=: output {name} is returned twice, so both places need the same array")
         taken = [(*span(array), name) for array, (name, _) in zip(inputs, self._expected, strict=True) if array.size]
         for spec in self._produced:
-            array = found[spec.name]
-            _check_out(spec, array, resolved.outputs[spec.name])
+            array = _plain_out(spec, found[spec.name], resolved.outputs[spec.name])
             if not array.size:
                 continue
             start, end = span(array)
@@ -157,11 +156,12 @@ def _typed(spec: BufferSpec, value: Any) -> Array:
         return _from_numbers(spec, array)
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise BoundaryError(f"input {spec} is {_described(value)}; convert it with np.asarray(value, np.{dtype})")
+    array = np.asarray(array)  # a subclass may answer anything about itself; native code sees its memory
     if array.dtype != dtype:
         swapped = array.dtype.newbyteorder("=") == dtype
         why = f"{array.dtype.str}, whose byte order is not this machine's" if swapped else str(array.dtype)
         raise BoundaryError(f"input {spec}: the array given is {why}; convert it with .astype(np.{dtype})")
-    return np.asarray(array)
+    return array
 
 
 def _from_numbers(spec: BufferSpec, value: Any) -> Array:
@@ -172,8 +172,9 @@ def _from_numbers(spec: BufferSpec, value: Any) -> Array:
             raise BoundaryError(
                 f"input {spec}: numbers of kind {found.dtype} given; convert them to {dtype} beforehand"
             )
-        return np.asarray(value, dtype)
-    except (ValueError, OverflowError, TypeError) as error:
+        with np.errstate(over="raise"):  # 1e300 is no float32
+            return np.asarray(value, dtype)
+    except (ValueError, ArithmeticError, TypeError) as error:
         raise BoundaryError(f"input {spec}: {_described(value)} is no array of {dtype}: {error}") from error
 
 
@@ -207,9 +208,11 @@ def _check_distribution(spec: BufferSpec, array: Array) -> None:
         )
 
 
-def _check_out(spec: BufferSpec, array: Any, shape: Shape) -> None:
-    if not isinstance(array, np.ndarray) or (type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray)):
-        raise BoundaryError(f"out= for {spec} must be an ndarray, not {_described(array)}")
+def _plain_out(spec: BufferSpec, given: Any, shape: Shape) -> Array:
+    """The memory of an output array, which may be a subclass that answers otherwise about itself."""
+    if not isinstance(given, np.ndarray) or isinstance(given, np.ma.MaskedArray):
+        raise BoundaryError(f"out= for {spec} must be an ndarray, not {_described(given)}")
+    array = np.asarray(given)
     if array.dtype != spec.numpy_dtype or array.shape != shape:
         raise BoundaryError(
             f"out= for {spec} must be {spec.dtype} of shape {shape}; "
@@ -219,6 +222,7 @@ def _check_out(spec: BufferSpec, array: Any, shape: Shape) -> None:
     if not flags.carray:  # all three of these at once
         faults = {"C-contiguous": flags.c_contiguous, "aligned": flags.aligned, "writable": flags.writeable}
         raise BoundaryError(f"out= for {spec} is not {', not '.join(f for f, holds in faults.items() if not holds)}")
+    return array
 
 
 def _described(value: object) -> str:

@@ -9,6 +9,7 @@ that is not taken is never multiplied in. Candidates are made, and the cheapest 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import sympy
@@ -16,7 +17,7 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
 
-_LARGEST = 400  # operations; beyond, cancellation costs seconds and a formula of that size has no short form
+_LARGEST = 400  # terms of the expanded polynomial; cancellation writes them out, and there is no short form beyond
 _DIVISION, _ROOT = 4, 6
 _COSTS = {sympy.exp: 15, sympy.log: 20, sympy.Piecewise: 2, sympy.tanh: 25}
 
@@ -54,12 +55,14 @@ def use_conditions(expr: sympy.Expr) -> sympy.Expr:
 
 def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
     """The cheapest of the equal forms that rational algebra finds; `expr` itself where none is cheaper."""
-    if not _may_cancel(expr) or cost(expr) > _LARGEST:
+    if not _may_cancel(expr):
         return expr
     indicators: dict[sympy.Symbol, Boolean] = {}
     encoded = _encode(expr, indicators)
     atoms: dict[sympy.Expr, sympy.Symbol] = {}
     plain = _hide(encoded, atoms)
+    if _terms(plain) > _LARGEST:
+        return expr
     restore = {symbol: atom for atom, symbol in atoms.items()}
     together = sympy.cancel(plain)
     candidates = [together, *_spread(together)]
@@ -69,7 +72,22 @@ def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
 
 def _may_cancel(expr: sympy.Expr) -> bool:
     powers = [q for q in expr.atoms(sympy.Pow) if q.exp.is_negative and q.base.has(Entry)]
-    return bool(powers) or len(expr.atoms(sympy.exp)) > 1 or (expr.is_Mul and any(f.is_Add for f in expr.args))
+    return bool(powers) or len(expr.atoms(sympy.exp)) > 1
+
+
+def _terms(expr: sympy.Expr) -> int:
+    """How many terms an expression has when its sums are multiplied out and put over one divisor."""
+    if expr.is_Add:
+        divisors = [
+            sympy.Mul(*(f for f in sympy.Mul.make_args(t) if f.is_Pow and f.exp.is_negative)) for t in expr.args
+        ]
+        over = math.prod(_terms(1 / d) for d in set(divisors))
+        return sum(map(_terms, expr.args)) * over
+    if expr.is_Mul:
+        return math.prod(map(_terms, expr.args))
+    if expr.is_Pow and expr.exp.is_Integer:
+        return int(_terms(expr.base) ** min(abs(int(expr.exp)), 64))
+    return 1
 
 
 def _encode(expr: sympy.Expr, indicators: dict[sympy.Symbol, Boolean]) -> sympy.Expr:

@@ -10,6 +10,7 @@ output. A monomial of exponentials, exp(z)/s, is inlined for the algebra: it can
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,8 @@ from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.simplify.algebra import cost
 
+_REPEATED = 24  # additions; the same for a map that is read several times, unless it may cancel
+_LARGEST = 100  # additions; a map that would be larger with everything inlined becomes an array
 _CHEAP = 12  # additions; up to here a node is computed again where it is read rather than stored
 
 
@@ -103,6 +106,11 @@ def is_monomial(body: sympy.Expr) -> bool:
     )
 
 
+def is_rational(body: sympy.Expr) -> bool:
+    """Whether a formula divides by accesses or holds exponentials: it may cancel where it is read."""
+    return body.has(sympy.exp) or any(q.exp.is_negative and q.base.has(Entry) for q in body.atoms(sympy.Pow))
+
+
 def contraction_factors(assignment: Assignment) -> list[Entry]:
     """The accesses of a sum of products over two arrays neither of which has all output axes of the other."""
     if assignment.reducer != "sum" or not (assignment.body.is_Mul or assignment.body.is_Pow):
@@ -128,25 +136,42 @@ def compared(assignment: Assignment) -> set[str]:
 def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str]:
     """The names of the maps that become arrays; reductions are arrays unless they simplify to maps.
 
-    Users come first: a node that is inlined hands its readers on to what it reads.
+    First by use, from the last node back: a node that is inlined hands its reads on. Then by size, from
+    the first node on: what an array would hold once everything is inlined stays within bounds, so that the formulas of
+    a chain of maps grow with its length and not exponentially.
     """
     reindex = {a.name: a for a in assignments if is_reindex(a)}
     contractions = {a.name for a in assignments if contraction_factors(a)}
     stored = {_source(f.operand, reindex) for a in assignments for f in contraction_factors(a)}
     stored |= {_source(name, reindex) for a in assignments for name in compared(a)}
     roots = set(wanted)
-    readers: dict[str, int] = {}
+    reads = {a.name: _occurrences(a.body) + _occurrences(a.guard) for a in assignments}
+    uses: Counter[str] = Counter()
     for a in reversed(assignments):
-        many = readers.get(a.name, 0) > 1
+        many = uses[a.name] > 1
         own = tuple(sympy.S.Zero if e.size == 1 else e.axis for e in a.axes)
         epilogue = any(e.operand in contractions and e.index == own for e in entries(a.body))
         costly = cost(a.body) > _CHEAP and not is_monomial(a.body)
         if a.name not in reindex and (a.name in stored or a.dtype not in FLOATS or (many and (costly or epilogue))):
             roots.add(a.name)
-        passed = 1 if a.name in roots or a.reducer else readers.get(a.name, 0)
-        for name in {e.operand for e in (*entries(a.body), *entries(a.guard))}:
-            readers[name] = readers.get(name, 0) + passed
+        passed = 1 if a.name in roots or a.reducer else uses[a.name]
+        for name in reads[a.name]:
+            uses[name] += passed
+    sizes: dict[str, int] = {}
+    for a in assignments:
+        inlined = cost(a.body) + sum(count * sizes.get(name, 0) for name, count in reads[a.name].items())
+        limit = _LARGEST if uses[a.name] < 2 or is_rational(a.body) else _REPEATED
+        if a.name not in reindex and not a.reducer and inlined > limit:
+            roots.add(a.name)
+        sizes[a.name] = 0 if a.name in roots or a.reducer else inlined
     return roots
+
+
+def _occurrences(expr: sympy.Basic) -> Counter[str]:
+    """How often each array is read, as the formula stands."""
+    if isinstance(expr, Entry):
+        return sum(map(_occurrences, expr.index), Counter([expr.operand]))
+    return sum(map(_occurrences, expr.args), Counter())
 
 
 def _source(name: str, reindex: Mapping[str, Assignment]) -> str:

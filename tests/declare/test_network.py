@@ -55,7 +55,24 @@ def test_a_name_is_a_nonempty_str(name):
         Network().input(name, (3,))
 
 
-@pytest.mark.parametrize("shape", [(-1,), (1.5,), (True,), (None,)])
+def test_one_extent_is_the_shape_of_a_vector():
+    network = Network()
+    assert network.input("x", 3).shape == network.parameter("w", np.int64(3)).shape == (3,)
+    assert network.input("y", "rows").shape == ("rows",)
+    assert network.variable("v", 2).shape == (2,)
+    with pytest.raises(ShapeError, match="an extent is a nonnegative int, not 'N'"):
+        network.variable("u", "N")
+
+
+def test_a_tensor_cannot_be_iterated_over():
+    _, x, y = network_of(x=("N", 2), y=(2, 2))
+    for tensor in (x, y):
+        for walk in (iter, list, sum, set):
+            with pytest.raises(GraphError, match=f"'{tensor.name}' .* cannot be iterated over: .* axis="):
+                walk(tensor)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1.5,), (True,), (None,), None, 1.5, -1])
 def test_extents(shape):
     with pytest.raises(ShapeError, match="an extent is a nonnegative int or the name of a size"):
         Network().input("x", shape)
@@ -67,7 +84,7 @@ def test_leaves_are_checked():
         network.input("x", (3,), "float16")
     with pytest.raises(DTypeError, match="parameters are float32 or float64"):
         network.parameter("w", (3,), dtype="int64")
-    with pytest.raises(ShapeError, match="a parameter's extents are ints"):
+    with pytest.raises(ShapeError, match="parameter 'w': an extent is a nonnegative int, not 'N'"):
         network.parameter("w", ("N",))
     with pytest.raises(GraphError, match=r"parameter 'w': role is .* not 'kernel'"):
         network.parameter("w", (3,), role="kernel")

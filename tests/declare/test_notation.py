@@ -1,5 +1,8 @@
 """What a person writes, and what it refuses."""
 
+import math
+
+import numpy as np
 import pytest
 import sympy
 
@@ -177,6 +180,21 @@ def test_what_is_no_notation_is_refused():
         op("bad", out=(i, ...), body=X[i])
     with pytest.raises(GraphError, match="access by access"):
         A[i, j].diff(i)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: np.exp(-t) + 1,
+        lambda t: math.exp(-t) + 1,
+        lambda t: np.maximum(t, 0),
+        lambda t: t if t > 0 else 0,
+        lambda t, name=1, function=2: np.sqrt(name * t + function),
+    ],
+)
+def test_a_formula_in_functions_of_numbers_is_refused(function):
+    with pytest.raises(GraphError, match=r"^f: .* sympy\.exp, sympy\.Max, sympy\.Piecewise instead of np\.exp"):
+        elementwise("f", function)
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,14 @@ def test_state_is_read_from_the_network_or_from_values():
     assert network.state["w"][0, 0] == 2.0
 
 
+def test_one_tensor_gives_its_value_and_a_list_a_list():
+    _, x = network_of(x=(2,))
+    given = {"x": np.array([0.0, 1.0])}
+    (listed,) = evaluate([samples.plus(x, x)], given)
+    np.testing.assert_array_equal(evaluate(samples.plus(x, x), given), [0.0, 2.0])
+    np.testing.assert_array_equal(listed, [0.0, 2.0])
+
+
 def test_what_is_given_wrongly_is_named():
     network, x, _ = network_of(x=("N", 3), y=("N",))
     label = network.input("label", ("N",), dtype="int64")
@@ -248,6 +256,11 @@ def test_what_is_given_wrongly_is_named():
         evaluate([label], {"label": np.ones(2)})
     with pytest.raises(GraphError, match="computes in float64, complex128 or mpmath"):
         evaluate([z], {"x": np.ones((2, 3))}, number="float16")
+    for wrong in ("z", [z, "z"], [samples.swish]):
+        with pytest.raises(GraphError, match="evaluate takes a Tensor or a list of them, not "):
+            evaluate(wrong, {"x": np.ones((2, 3))})
+    with pytest.raises(GraphError, match=r"arrays by name: .* not a bare ndarray"):
+        evaluate([z], np.ones((2, 3)))
     _, w = network_of(w=(2,))
     with pytest.raises(GraphError, match="different networks"):
         evaluate([z, w], {})

@@ -32,6 +32,7 @@ CASES: list[tuple[str, tuple[int, ...], tuple[int, int], Map, Callable[[int, int
     ("unflatten",           (4, 6),    (8, 3), ((3*i + j)//6, (3*i + j) % 6), lambda a, b: divmod(3*a + b, 6)),
     ("repeat",              (4,),      (8, 1), (i//2,),                  lambda a, b: (a//2,)),
     ("cycle",               (3,),      (8, 1), (i % 3,),                 lambda a, b: (a % 3,)),
+    ("wraps around",        (2, 3),    (7, 1), ((i//3) % 2, i % 3),      lambda a, b: (a//3 % 2, a % 3)),
     ("three digits",        (2, 2, 3), (12, 1), (i//6, (i//3) % 2, i % 3), lambda a, b: (a//6, (a//3) % 2, a % 3)),
 ]
 # fmt: on

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphnn as gn
+from tests.three_way.runner import Chain
 
 
 def _network() -> tuple[gn.Network, gn.Tensor, list[gn.Tensor]]:
@@ -53,6 +54,20 @@ def test_a_hessian_vector_product_agrees_with_differences_of_the_gradient() -> N
         sides.append(gn.evaluate(first, {**VALUES, **moved}))
     for found, up, down in zip(product, *sides, strict=True):
         np.testing.assert_allclose(found, (up - down) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+def test_the_second_derivative_of_a_product_leaves_out_both_factors() -> None:
+    """d2 prod(x) / dx[a] dx[b] is the product of the others, and 0 for a = b; also beside factors that are 0."""
+    net = gn.Network("product")
+    x, v = net.input("x", (4, 3), "float64"), net.input("v", (4, 3), "float64")
+    (first,) = gn.gradients(gn.sum(gn.prod(x, axis=1)), [x])
+    tensors = gn.gradients(gn.sum(first * v), [x])
+    values = {"x": np.array([[2.0, 3, 5], [0, 3, 5], [0, 0, 5], [0, 0, 0]]), "v": np.array([[1.0, 7, 11]] * 4)}
+    expected = np.array([[v[1] * x[2] + v[2] * x[1], v[0] * x[2] + v[2] * x[0], v[0] * x[1] + v[1] * x[0]]
+                         for x, v in zip(values["x"], values["v"], strict=True)])  # fmt: skip
+    chain = Chain(tensors)
+    for found in (gn.evaluate(tensors, values), chain.interpreted(values), chain.native(values)):
+        np.testing.assert_array_equal(found[0], expected)
 
 
 def test_contributions_of_several_paths_add_up() -> None:

@@ -196,6 +196,15 @@ def test_reduction_in_a_branch_reads_only_where_the_branch_is_taken():
     np.testing.assert_allclose(y, [0, *x[:2].sum(1)], rtol=1e-6)
 
 
+def test_reduction_in_a_branch_that_would_read_one_past_the_end():
+    """y[i] = i < 3 ? sum of x[i : i + 3] : 9, for x of 5 elements: i = 3 would read x[5]."""
+    body = op("select", op("lt", "i", 3), total("sum", [span("k", 3)], at("x", op("add", "i", "k"))), 9.0)
+    arrays = [array("input", "x", 5), array("output", "y", 4)]
+    x, y = normal(5), poison(4)
+    run(lower(formulas(arrays, ("y", [span("i", 4)], body))), {"x": x, "y": y})
+    np.testing.assert_allclose(y, [x[0:3].sum(), x[1:4].sum(), x[2:5].sum(), 9], rtol=1e-6)
+
+
 def test_reduction_in_a_branch_stays_unguarded_where_it_is_in_range():
     """relu of a matmul's row: the guard would keep the fold from becoming a contraction."""
     row = total("sum", [span("k", "M")], at("x", "i", "k"))
@@ -263,6 +272,20 @@ def test_scatter_by_a_computed_index_skips_what_is_outside():
     g, out = normal(6, 3), poison(3)
     run(lowered, {"token": token, "mask": mask, "g": g, "out": out}, N=6)
     np.testing.assert_array_equal(out, [max(g[1, 0], g[2, 0]), -np.inf, g[3, 2]])
+
+
+def test_scatter_by_an_array_of_the_program_skips_what_is_outside():
+    """place[n] = 2*token[n]; out[v] = sum over n where place[n] == v of g[n]: the call has not checked place."""
+    doubled = op("mul", 2, at("token", "n", dtype="int64"), dtype="int64")
+    hit = op("eq", at("place", "n", dtype="int64"), "v")
+    arrays = [array("input", "token", 4, dtype="int64"), array("temp", "place", 4, dtype="int64")]
+    arrays += [array("input", "g", 4), array("output", "out", 4)]
+    spread = ("out", [span("v", 4)], total("sum", [span("n", 4)], at("g", "n"), hit))
+    lowered = lower(formulas(arrays, ("place", [span("n", 4)], doubled), spread))
+    assert "out[place[r0]] = (out[place[r0]] + g[r0])" in print_program(lowered)
+    g, out = normal(4), poison(4)
+    run(lowered, {"token": np.array([1, 2, -1, 0]), "g": g, "out": out})
+    np.testing.assert_array_equal(out, [g[3], 0, g[0], 0])
 
 
 def test_scatter_keeps_an_axis_that_the_index_needs():

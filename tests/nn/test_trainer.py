@@ -346,7 +346,27 @@ def test_a_missing_array_is_named():
         fit({"x": separable()["x"]})
 
 
-@pytest.mark.parametrize("epochs", [-1, 1.5, True, None])
+@pytest.mark.parametrize("data", [np.zeros((60, 2)), [1, 2], 5, None])
+def test_arrays_without_names_are_refused(data):
+    with pytest.raises(
+        BoundaryError, match=r"^fit: give the arrays by name: \{'x': \.\.\., 'y': \.\.\.\}, not a bare "
+    ):
+        fit(data)
+    with pytest.raises(BoundaryError, match=r"^fit: give the arrays by name"):
+        fit(data, epochs=np.zeros(60))  # fit(X, Y)
+    if data is not None:
+        with pytest.raises(BoundaryError, match=r"^validation: give the arrays by name"):
+            fit(separable(), validation=data)
+
+
+def test_a_step_takes_its_inputs_by_keyword():
+    _, loss, _ = classifier()
+    for positional in ([separable()], separable().values()):
+        with pytest.raises(BoundaryError, match=r"^step: give inputs by keyword: x=\.\.\., y=\.\.\.$"):
+            Trainer(loss).step(*positional)
+
+
+@pytest.mark.parametrize("epochs", [-1, 1.5, True, None, np.ones(3), np.ones((3, 1), np.int64)])
 def test_epochs_are_counted(epochs):
     with pytest.raises(GraphError, match="epochs"):
         fit(separable(), epochs=epochs)
@@ -386,8 +406,12 @@ def test_losses_that_cannot_be_trained_are_refused():
         Trainer(loss, parameters=["x"])
     with pytest.raises(GraphError, match="batch_size"):
         Trainer(loss, batch_size=0)
-    with pytest.raises(GraphError, match="takes an Optimizer"):
+    with pytest.raises(GraphError, match=r"'momentum' is an update rule, .* call it: gn.SGD\(0.1\)$"):
         Trainer(loss, optimizer=Momentum)
+    with pytest.raises(GraphError, match="takes an Optimizer"):
+        Trainer(loss, optimizer="momentum")
+    with pytest.raises(GraphError, match="the Tensor to minimise, not a Network"):
+        Trainer(net)
     with pytest.raises(DTypeError, match="dtype"):
         Trainer(loss, dtype="float16")
     with pytest.raises(DeriveError):

@@ -25,6 +25,7 @@ CASES: list[tuple[Build, type[Exception], str]] = [
     (lambda n: OPS["sum"](n["x"], axis=3), ShapeError, r"axis 3 is out of range for 3 dimensions"),
     (lambda n: OPS["sum"](n["x"], axis=(1, -2)), ShapeError, r"given twice"),
     (lambda n: OPS["sum"](n["x"], axis=True), GraphError, r"axis is an int, not True"),
+    (lambda n: OPS["sum"](n["x"], axis=[np.zeros(2, int)]), GraphError, r"axis is an int, not array\(\[0, 0\]\)"),
     (lambda n: OPS["mean"](n.input("e", (0, 3)), axis=0), ShapeError, r"axis 0 of 'e' has extent 0"),
     (lambda n: OPS["argmax"](n.input("e", (0, 3))), ShapeError, r"axis 0 of 'e' has extent 0"),
     (lambda n: OPS["argmax"](n["x"], keepdims=True), ShapeError, r"needs an axis"),

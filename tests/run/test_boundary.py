@@ -93,6 +93,9 @@ def test_numbers_and_lists_take_the_declared_dtype() -> None:
     np.testing.assert_array_equal(h, 2 * (np.array(inputs["x"], np.float32) + W[[4, 1]]))
     scale = build(scale_program(rows=1), state=HeldState({"w": np.array(3, np.float32)}))
     assert scale(x=[2])[0] == 6
+    with pytest.raises(BoundaryError, match="a list is no array of float32: overflow"):
+        scale(x=[1e300])
+    assert scale(x=[float("inf")])[0] == np.inf
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,27 @@ def test_strided_misaligned_and_subclassed_inputs_give_the_same() -> None:
     frozen = inputs["x"].copy()
     frozen.flags.writeable = False
     agrees(PROGRAM(**{**inputs, "x": frozen}), inputs)
+
+
+class Pretender(np.ndarray):
+    """A subclass that says otherwise about its memory than what is there."""
+
+    shape, dtype, nbytes = (3, 4), np.dtype(np.float32), 0  # type: ignore[assignment]
+
+
+def test_a_subclass_is_what_its_memory_is() -> None:
+    small = np.zeros((1, 4), np.float32).view(Pretender)
+    wide = np.zeros((3, 4)).view(Pretender)
+    refused(r"axis 0 must have extent|N = ", x=small)
+    refused(r"x: float32\[N, 4\]: the array given is float64", x=wide)
+    refused(r"out= for h.*given is <f4 of \(1, 4\)", out={**outputs(3), "hidden": small})
+    refused(r"out= for h.*given is <f8 of \(3, 4\)", out={**outputs(3), "hidden": wide})
+    memory = np.zeros(16, np.float32)
+    fitting = memory[:12].reshape(3, 4).view(Pretender)
+    refused("out= for h.* overlaps x", x=memory[4:].reshape(3, 4), out={**outputs(3), "hidden": fitting})
+    out = {**outputs(3), "hidden": fitting}
+    assert PROGRAM(**gather_inputs(3), out=out)["hidden"] is fitting
+    np.testing.assert_array_equal(memory[:12].reshape(3, 4), gather_expected(gather_inputs(3))[0])
 
 
 def grow_program() -> Program:

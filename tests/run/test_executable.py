@@ -240,6 +240,13 @@ def test_what_an_executable_tells() -> None:
         program.stage("derive")
 
 
+def test_inputs_have_names_and_no_order() -> None:
+    inputs = gather_inputs(3)
+    for positional in (inputs.values(), [inputs]):
+        with pytest.raises(BoundaryError, match=r"'gather': give inputs by keyword: x=\.\.\., y=\.\.\., p=\.\.\.$"):
+            gather()(*positional)
+
+
 def test_the_memory_table() -> None:
     assert gather().memory == (
         "buffer  array          statements  offset\n"

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from graphnn.lower.ir import Contract, Fold, For
+from graphnn.lower.ir import Contract, Fold, For, Store
 from graphnn.schedule.affine import is_affine, stride
 from graphnn.schedule.contract import contract
 from graphnn.schedule.machine import Machine
@@ -53,6 +55,19 @@ def test_layer_against_numpy(n):
     rng = np.random.default_rng(0)
     x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((n, 20), (20, 24), (24,)))
     np.testing.assert_allclose(run(after, {"N": n})["a"], 1 / (1 + np.exp(-(x @ w + b))), rtol=1e-5)
+
+
+def test_a_product_that_overwrites_its_factor_stays_loops():
+    """W[i, j] = sigmoid(x @ W + b): row i + 1 reads the new row i."""
+
+    def onto_weights(stmt):
+        if isinstance(stmt, For):
+            return replace(stmt, body=tuple(map(onto_weights, stmt.body)))
+        return replace(stmt, buffer="W") if isinstance(stmt, Store) else stmt
+
+    made = layer(24, 24, 24)
+    before = replace(made, body=tuple(map(onto_weights, made.body)))
+    assert contract(before, Machine()) == before
 
 
 @pytest.mark.parametrize("make", [convolution, convolution_weight_update, convolution_adjoint, mlp_step])

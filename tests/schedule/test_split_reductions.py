@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from graphnn.lower.ir import Fold
+from graphnn.lower.ir import Fold, For
 from graphnn.schedule.cost import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import evaluate
@@ -52,6 +54,20 @@ def test_a_long_vector_of_known_and_of_unknown_size(n):
 def test_meaning(make, n):
     assert_same_meaning(make(), split_reductions(make(), Machine()), {"N": n})
     assert_same_meaning(make(n), split_reductions(make(n), Machine()), {})
+
+
+@pytest.mark.parametrize("make", [vector, columns], ids=["along memory", "across memory"])
+def test_a_range_that_does_not_start_at_zero(make):
+    def late(stmt):
+        if isinstance(stmt, Fold):
+            (r,) = stmt.ranges
+            return replace(stmt, ranges=(replace(r, lo=index_constant(5)),))
+        return replace(stmt, body=tuple(map(late, stmt.body))) if isinstance(stmt, For) else stmt
+
+    before = replace(make(300), body=tuple(map(late, make(300).body)))
+    after = split_reductions(before, Machine())
+    assert after != before
+    assert_same_meaning(before, after, {})
 
 
 @pytest.mark.parametrize("reducer", ["max", "min", "prod"])

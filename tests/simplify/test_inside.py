@@ -46,6 +46,11 @@ def test_the_proof_is_exact_where_it_matters() -> None:
     assert not is_inside(i - r, sympy.Integer(7), SIZES, ())
     assert is_inside(i - r, sympy.Integer(7), SIZES, (sympy.Ge(i - r, 0),))
     assert is_inside(i - r, 8 * N + 7, SIZES, (sympy.And(sympy.Ge(i, r), sympy.Lt(i, 5)),))
+    assert is_inside(i - r, 8 * N + 7, SIZES, (sympy.Gt(i - r, -1, evaluate=False),))
+    assert not is_inside(i - r, 8 * N + 7, SIZES, (sympy.Gt(i - r, -2, evaluate=False),))
+    assert is_inside(i + r, N, SIZES, (sympy.Lt(i + r, N),))
+    assert not is_inside(i + r, N, SIZES, (sympy.Lt(i + r, N + 1),))
+    assert is_inside(i + r, N, SIZES, (sympy.Gt(N, i + r),))
     assert is_inside(i, N, {i: N}, ())
     assert not is_inside(i, N, {i: N + 1}, ())
 
