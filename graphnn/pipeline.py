@@ -169,6 +169,8 @@ def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:
     """The tensors, and the structure in which their arrays are returned."""
     if isinstance(outputs, Tensor):
         return [outputs], Outputs("single", (outputs.name,))
+    if not isinstance(outputs, Mapping | Sequence) or isinstance(outputs, str):
+        raise CompileError(f"compile takes Tensors, or a list or dict of them, not {outputs!r:.60}")
     keys = tuple(map(str, outputs)) if isinstance(outputs, Mapping) else ()
     tensors = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
     for tensor in tensors:

@@ -64,6 +64,9 @@ def compare(
     """
     if sample < 1:
         raise GraphError(f"compare: at least one element is differentiated numerically, not sample={sample}")
+    if not isinstance(loss, Tensor) or not isinstance(values, Mapping):
+        given = f"{type(loss).__name__} and {type(values).__name__}"
+        raise GraphError(f"compare takes a Tensor and a mapping from input names to arrays, not {given}")
     leaves = _choose_leaves(loss, wrt)
     adjoints = gradients(loss, leaves, ties)
     point = Point(loss, adjoints, values, dtype)
@@ -127,7 +130,7 @@ class _Judge:
         usable = [entry for entry in curve if entry[0] <= SMALL_STEP or not self.obstacle]
         step = min(usable, key=lambda entry: entry[1], default=(SMALL_STEP, 0.0))[0]
         kinks = self.obstacle is not None
-        slopes = {i: measure_slopes(self.function, self.at, i, step, kinks) for i in judged}
+        slopes = {i: self._slopes(i, step, kinks) for i in judged}
         imaginary = {} if self.obstacle else {i: complex_step(self.function, self.at, i) for i in judged}
         for i, found in slopes.items():
             if found.kinked:
@@ -164,12 +167,13 @@ class _Judge:
 
     def _curve(self, indices: Sequence[Index]) -> Curve:
         """The median error of the central difference at each step, relative to the leaf's largest gradient."""
-        errors = [
-            [abs(measure_slopes(self.function, self.at, i, step, False).central - self.exact[i]) for i in indices]
-            for step in STEPS
-        ]
+        errors = [[abs(self._slopes(i, step, False).central - self.exact[i]) for i in indices] for step in STEPS]
         medians = [float(np.median(e)) / self.scale for e in errors if e]
         return tuple((s, m if math.isfinite(m) else math.inf) for s, m in zip(STEPS, medians, strict=False))
+
+    def _slopes(self, index: Index, step: float, kinks: bool) -> Slopes:
+        """The slopes at an element; above 1 the step is relative to it, as an absolute one would be rounded away."""
+        return measure_slopes(self.function, self.at, index, step * max(1.0, abs(float(self.at[index]))), kinks)
 
     def _worst(self, slopes: dict[Index, Slopes], imaginary: dict[Index, float]) -> Element | None:
         """The element whose native value is off the most, of those that were differentiated numerically."""

@@ -32,6 +32,9 @@ class Point:
                 raise GraphError(f"'{name}' is not an input; assign parameters and other state to network.state")
         self.loss, self.adjoints, self.dtype = loss, adjoints, dtype
         self.inputs = {name: _rounded(network[name], value, dtype) for name, value in values.items()}
+        for name, array in self.inputs.items():
+            if array.dtype.kind == "f" and np.isnan(array).any():
+                raise GraphError(f"compare: input '{name}' holds NaN; gradients are compared at numbers")
         self.sizes = self._infer_sizes()
         self._cut_batch()
         used = {t.name for t in network.ancestors([loss, *adjoints])}

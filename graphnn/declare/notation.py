@@ -52,6 +52,8 @@ def as_formula(value: Any) -> Any:
         formula = sympy.sympify(value, strict=True)
     except sympy.SympifyError as error:
         raise GraphError(f"a formula is made of sympy expressions and numbers, not {type(value).__name__}") from error
+    if formula.has(sympy.I):
+        raise GraphError(f"a formula is real; {formula} holds the imaginary unit")
     return formula.replace(lambda e: e.is_Float, _exact) if formula.has(sympy.Float) else formula
 
 
@@ -100,7 +102,7 @@ class Entry(sympy.Expr):  # type: ignore[misc]
         return entry
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.operand}[{', '.join(map(printer.doprint, self.index))}]"
+        return f"{self.operand}[{', '.join(map(printer.doprint, self.index))}]" if self.index else self.operand
 
     def _eval_derivative(self, symbol: sympy.Symbol) -> sympy.Expr:
         raise GraphError("entries are differentiated by derive/, access by access")

@@ -60,14 +60,14 @@ def read_networkx(graph: Any, network: Network) -> None:
 
 def _add_leaf(network: Network, graph: Any, name: str, data: dict[str, Any]) -> None:
     kind = data.get("kind")
-    if kind not in _LEAVES:
+    if not isinstance(kind, str) or kind not in _LEAVES:
         raise GraphError(f"node '{name}' has neither an op nor a kind of {', '.join(_LEAVES)}, but kind={kind!r}")
     if "shape" not in data:
         raise GraphError(f"{kind} '{name}' has no shape")
     if sources := list(graph.predecessors(name)):
         raise GraphError(f"{kind} '{name}' takes no operands, but has an edge from '{sources[0]}'")
     method, keywords = _LEAVES[kind]
-    getattr(network, method)(name, tuple(data["shape"]), **{k: data[k] for k in keywords if k in data})
+    getattr(network, method)(name, data["shape"], **{k: data[k] for k in keywords if k in data})
 
 
 def _add_op(network: Network, graph: Any, name: str, data: dict[str, Any]) -> None:
@@ -77,8 +77,11 @@ def _add_op(network: Network, graph: Any, name: str, data: dict[str, Any]) -> No
         raise GraphError(f"node '{name}': {error}") from error
     where = f"node '{name}' (op {data['op']})"
     positional, keywords = _operands(network, graph, name, where)
-    arguments = {**keywords, **data.get("attributes", {})}
-    if twice := sorted(set(keywords) & set(data.get("attributes", {}))):
+    attributes = data.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise GraphError(f"{where}: attributes are a dict, not {attributes!r}")
+    arguments = {**keywords, **attributes}
+    if twice := sorted(set(keywords) & set(attributes)):
         raise GraphError(f"{where}: '{twice[0]}' is both an operand and an attribute")
     signature = inspect.signature(function)
     first = next(iter(signature.parameters.values()), None)

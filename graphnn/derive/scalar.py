@@ -48,7 +48,10 @@ def _precedence(argument: sympy.Expr) -> tuple[int, str]:
 def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr:
     """d body / d symbol. StepError where the body is a step of that symbol: it has no useful derivative."""
     smooth = select_extremes(expand_primitives(body))
-    derivative = sympy.diff(smooth, symbol)
+    flat = {
+        step: sympy.Dummy() for step in sorted(smooth.atoms(sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
+    }
+    derivative = sympy.diff(smooth.xreplace(flat), symbol).xreplace({held: step for step, held in flat.items()})
     derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
     if derivative == 0 and smooth.has(symbol):
         raise StepError(

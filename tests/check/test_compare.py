@@ -7,6 +7,7 @@ import pytest
 import graphnn as gn
 from graphnn.check import compare as module
 from graphnn.check import point
+from graphnn.errors import GraphError
 from graphnn.ops.elementwise import multiply
 
 
@@ -258,3 +259,24 @@ def test_report_as_text_picture_and_data(tmp_path):
     assert data["agrees"] is True
     assert data["max_relative_error"] == report.max_relative_error
     assert data["comparisons"][0]["worst"]["exact"] == math.e
+
+
+def test_nan_is_no_point_to_compare_at():
+    _, loss = line_fit()
+    with pytest.raises(GraphError, match="input 'x' holds NaN"):
+        gn.compare(loss, {**line_data(), "x": np.full((5, 3), np.nan)})
+
+
+def test_steps_grow_with_the_element():
+    loss, values = weight_loss(gn.square, 1e20)
+    report = gn.compare(loss, values)
+    assert report.agrees
+    assert math.isclose(report.comparisons[0].worst.difference, 2e20, rel_tol=1e-6)
+
+
+def test_other_arguments_than_a_tensor_and_a_mapping_are_refused():
+    net = gn.Network("refused")
+    loss = gn.sum(net.input("x", (3,)))
+    for arguments in ((loss, np.ones(3)), (gn.sigmoid, {})):
+        with pytest.raises(gn.GraphError, match="takes a Tensor and a mapping"):
+            gn.compare(*arguments)

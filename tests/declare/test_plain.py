@@ -80,6 +80,11 @@ def broken(change, message, error=GraphError):
         broken(lambda g: g.add_node("z", op="sample.mul"), "node 'z': unknown op 'sample.mul'; did you mean"),
         broken(lambda g: g.add_node("z"), "node 'z' has neither an op nor a kind of input, parameter, state"),
         broken(lambda g: g.add_node("z", kind="input"), "input 'z' has no shape"),
+        broken(lambda g: g.nodes["x"].update(shape=None), "input 'x'", ShapeError),
+        broken(lambda g: g.add_node("z", kind=["input"], shape=()), "node 'z' has neither an op nor a kind"),
+        broken(
+            lambda g: g.nodes["y"].update(attributes=5), r"node 'y' \(op sample.matmul\): attributes are a dict, not 5"
+        ),
         broken(lambda g: g.add_node(7, kind="input", shape=()), "a node's name is a str, not 7"),
         broken(lambda g: g.add_edge("y", "y"), "the graph has a cycle: y -> y"),
         broken(lambda g: g.add_edge("x", "w", slot=0), "parameter 'w' takes no operands, but has an edge from 'x'"),
@@ -104,6 +109,13 @@ def test_an_attribute_unknown_to_a_function_names_the_node(graph):
     graph.add_edge("y", "s")
     with pytest.raises(GraphError, match=r"node 's' \(op sample.chain\): got an unexpected keyword argument 'axis'"):
         Network.from_networkx(graph)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [(3, (3,)), ("rows", ("rows",)), (["N", 3], ("N", 3))])
+def test_a_shape_is_read_as_the_network_reads_it(shape, expected):
+    graph = networkx.DiGraph()
+    graph.add_node("x", kind="input", shape=shape)
+    assert Network.from_networkx(graph)["x"].shape == expected
 
 
 def test_an_undirected_graph_is_refused():

@@ -46,7 +46,10 @@ def test_what_is_found_is_the_derivative(name: str, body: sympy.Expr, expected: 
             assert abs(slope - mpmath.mpf(value)) < mpmath.mpf("1e-15")
 
 
-@pytest.mark.parametrize("body", [t / (1 + sympy.exp(-t)), t**2, sympy.log(t), t * u, sympy.Max(0, t)])
+TWO_POWERS = 1 / (1 + sympy.exp(-t) + sympy.exp(-2 * t))  # no linear equation in exp(-t), nor in its square
+
+
+@pytest.mark.parametrize("body", [t / (1 + sympy.exp(-t)), TWO_POWERS, t**2, sympy.log(t), t * u, sympy.Max(0, t)])
 def test_no_output_form_is_claimed_where_there_is_none(body: sympy.Expr) -> None:
     assert through_output(body, t, differentiate(body, t, "op")) is None
 
@@ -72,7 +75,10 @@ def test_a_tie_of_two_operands_goes_to_the_first() -> None:
     assert differentiate(body, u, "maximum").subs({t: 1, u: 1}) == 0
 
 
-@pytest.mark.parametrize("body", [sympy.Piecewise((1, t > 0), (0, True)), sympy.sign(t), sympy.Heaviside(t)])
+@pytest.mark.parametrize(
+    "body",
+    [sympy.Piecewise((1, t > 0), (0, True)), sympy.sign(t), sympy.Heaviside(t), sympy.floor(t), sympy.ceiling(t)],
+)
 def test_a_step_is_refused_by_name(body: sympy.Expr) -> None:
     with pytest.raises(StepError, match=r"my_step: .*not differentiable"):
         differentiate(body, t, "my_step")
@@ -86,3 +92,8 @@ def test_a_second_derivative_passes_through_a_kink() -> None:
     (second,) = gn.gradients(gn.sum(first), [x])
     (value,) = gn.evaluate([second], {"x": [-2.0, -0.5, 0.0, 0.5, 2.0]})
     assert value.tolist() == [0, 0, 0, 2, 2]
+
+
+def test_a_floor_is_flat_where_it_is_a_part() -> None:
+    assert differentiate(t * sympy.floor(t), t, "op") == sympy.floor(t)
+    assert differentiate(t - sympy.floor(t), t, "op") == 1

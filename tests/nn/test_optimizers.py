@@ -196,6 +196,7 @@ def test_what_scalars_alone_decide_is_computed_once():
         (lambda: optimizer("o", lambda w, x: {"w": w}), "asks for 'x'"),
         (lambda: optimizer("o", lambda w, g, v: {"w": w}, state={"v": 0}), "no new 'v'"),
         (lambda: optimizer("o", lambda w, g: {"w": np.sqrt(w)}), "^o: .* sympy.exp, .* instead of np.exp"),
+        (lambda: Adam(True), "'lr' is a number, not True"),
         (lambda: optimizer("o", lambda w, g: {"u": w}), "a new 'u'"),
         (lambda: optimizer("o", lambda w, g: w), "a dict of formulas"),
         (lambda: optimizer("o", lambda w, g: {"w": "w - g"}), "not str"),

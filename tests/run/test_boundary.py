@@ -134,6 +134,16 @@ def test_rows_of_a_distribution_sum_to_one() -> None:
             PROGRAM(**{**inputs, "p": bad})
 
 
+def test_a_row_of_three_may_miss_one_by_four_units_in_the_last_place() -> None:
+    inputs, eps = gather_inputs(2), np.float32(2.0**-23)
+    for parts, fits in ((4, True), (5, False), (-4, True), (-5, False)):
+        inputs["p"][1] = [1, parts * eps, 0]
+        if fits:
+            PROGRAM(**inputs)
+        else:
+            refused(r"the row at \[1\] sums to", **inputs)
+
+
 def test_distributions_without_rows_or_columns() -> None:
     def program(columns: int) -> Executable:
         body = (Store("y", (), Const(1.0, "float32")),)
@@ -268,7 +278,7 @@ def test_out_in_another_form() -> None:
 
 
 def test_out_that_overlaps() -> None:
-    inputs, memory = gather_inputs(3), np.zeros(40, np.float32)
+    inputs, memory = gather_inputs(3), np.zeros(50, np.float32)
     h = memory[4:16].reshape(3, 4)
     refused("out= for h.* overlaps x in memory", x=memory[12:24].reshape(3, 4), out={**outputs(3), "hidden": h})
     refused("out= for h.* overlaps total in memory", out={"hidden": h, "total": memory[15:16].reshape(())})
@@ -276,7 +286,11 @@ def test_out_that_overlaps() -> None:
     program = gather(held)
     with pytest.raises(BoundaryError, match=r"out= for h.* overlaps a state in memory"):
         program(**inputs, out={**outputs(3), "hidden": memory[8:20].reshape(3, 4)})
-    program(**inputs, out={**outputs(3), "hidden": h})  # adjacent is not overlapping
+    for start in (4, 36):  # adjacent is not overlapping
+        program(**inputs, out={**outputs(3), "hidden": memory[start : start + 12].reshape(3, 4)})
+    for start, total in ((12, 24), (13, 12)):  # before and behind the input, directly
+        x = memory[start : start + 12].reshape(3, 4)
+        PROGRAM(**{**inputs, "x": x}, out={**outputs(3), "total": memory[total : total + 1].reshape(())})
     whole = np.zeros((3, 8), np.float32)
     whole[:, :4] = inputs["x"]
     program(**{**inputs, "x": whole[:, :4]}, out={**outputs(3), "hidden": whole.ravel()[:12].reshape(3, 4)})
