@@ -297,6 +297,14 @@ def test_out_that_overlaps() -> None:
     np.testing.assert_array_equal(whole.ravel()[:12].reshape(3, 4), 2 * (inputs["x"] + 0 * W[inputs["y"]]))
 
 
+def test_an_empty_output_overlaps_nothing() -> None:
+    body = (loops(("M",), Store("y", axes(1), Load("z", axes(1), "float32"))),)
+    buffers = (buffer("x", ("N",), "input"), buffer("z", ("M",), "input"), buffer("y", ("M",), "output"))
+    copy = build(Program("copy", ("N", "M"), buffers, body))
+    x = np.zeros(4, np.float32)
+    assert copy(x=x, z=np.zeros(0, np.float32), out=x[2:2]).size == 0
+
+
 def test_an_output_that_is_returned_twice() -> None:
     twice = build(scale_program(), outputs=Outputs("list", ("y", "y")), state=HeldState({"w": np.array(2, np.float32)}))
     x = np.ones(2, np.float32)
