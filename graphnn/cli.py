@@ -110,8 +110,10 @@ def main() -> None:
 @click.option("--epochs", type=click.IntRange(1), help="60 unless given.")
 def demo(out: Path, epochs: int | None) -> None:
     """Train a network on handwritten digits, and show how it was derived and compiled."""
-    from graphnn.demo import EPOCHS, run_demo  # scikit-learn takes longer to import than the other commands to run
-
+    try:
+        from graphnn.demo import EPOCHS, run_demo  # scikit-learn takes longer to import than the other commands to run
+    except ModuleNotFoundError as error:
+        raise GraphnnError(f"the demo needs {error.name}: pip install 'graphnn[demo]'") from error
     run_demo(out, epochs or EPOCHS)
 
 

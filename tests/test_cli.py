@@ -218,3 +218,10 @@ def test_demo_passes_its_options_on(run, tmp_path, monkeypatch):
     check(run("demo", "--out", tmp_path / "d", "--epochs", 3))
     assert calls == [(tmp_path / "d", 3)]
     assert run("demo", "--epochs", 0).exit_code == 2
+
+
+def test_the_demo_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "graphnn.demo", None)
+    result = CliRunner().invoke(main, ["demo"])
+    assert result.exit_code == 1
+    assert "pip install 'graphnn[demo]'" in result.output
