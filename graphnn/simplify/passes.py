@@ -59,49 +59,62 @@ def simplify(
         if node.definition is not None
     ]
     wanted = {t.name for t in (*outputs, *updates.values())}
-    copies = [n for n in order if n.name in wanted and n.definition is None]
-    bounds = find_index_bounds(network, order, bound)
-    distributions = find_distributions(network, order, bound)
-    facts = Facts(bounds, distributions)
+    facts = Facts(find_index_bounds(network, order, bound), find_distributions(network, order, bound))
     simplifier = _add_all(assignments, facts, accuracy, wanted)
-    leaves = {n.name: n for n in order if n.definition is None}
-    for copy in copies:
-        simplifier.made[f"{copy.name}.out"] = _copy(copy, bound)
-    renamed = {c.name: f"{c.name}.out" for c in copies}
-    results = [renamed.get(t.name, t.name) for t in outputs]
+    renamed: dict[str, str] = {}
+    for leaf in (n for n in order if n.name in wanted and n.definition is None):
+        renamed[leaf.name] = f"{leaf.name}.out"
+        simplifier.made[renamed[leaf.name]] = _copy(leaf, bound)
+    results = {t.name: renamed.get(t.name, t.name) for t in outputs}
     news = {state: renamed.get(t.name, t.name) for state, t in updates.items()}
-    needed = _needed(simplifier.made, [*results, *news.values()])
+    needed = _needed(simplifier.made, [*results.values(), *news.values()])
+    leaves = {n.name: n for n in order if n.definition is None} | {state: network[state] for state in news}
+    inputs = [name for name, leaf in leaves.items() if leaf.kind == "input"]
+    arrays = _arrays(leaves, needed, bound, frozenset(facts.bounds) & set(inputs), dtype)
+    converters = [
+        Converter(arrays, arrays.dtypes[a.name], _origin(a, network, simplifier.trace), a.sizes) for a in needed
+    ]
+    formulas = tuple(c.formula(a) for c, a in zip(converters, needed, strict=True))
+    plain = Converter(arrays, "int64", Origin(""), {})
+    used = {e.operand for a in needed for e in (*entries(a.body), *entries(a.guard))} | {*news, *inputs}
+    roles: dict[str, Role] = {name: "input" if name in inputs else "state" for name in leaves if name in used}
+    roles |= {a.name: "output" if a.name in results.values() else "temp" for a in needed}
+    free = {s.name for n in order for d in n.shape_exprs for s in d.free_symbols} - set(sizes or {})
+    extremes = find_extremes(assignments)
+    return Simplified(
+        program=FormulaProgram(
+            network.name,
+            tuple(sorted(free)),
+            tuple(Array(n, arrays.dtypes[n], tuple(map(plain.index, arrays.shapes[n])), r) for n, r in roles.items()),
+            formulas,
+            tuple(news.items()),
+        ),
+        trace=simplifier.trace,
+        made=simplifier.made,
+        smooth=simplifier.smooth,
+        inlined=simplifier.inlined,
+        results=results,
+        index_bounds=tuple((name, plain.index(facts.bounds[name])) for name in inputs if name in facts.bounds),
+        extremes=tuple((name, plain.index(terms), plain.index(count)) for name, terms, count in extremes),
+        distributions=tuple(sorted(facts.distributions)),
+    )
+
+
+def _arrays(
+    leaves: Mapping[str, Tensor],
+    made: Sequence[Assignment],
+    bound: Mapping[sympy.Symbol, sympy.Expr],
+    checked: frozenset[str],
+    dtype: DType | None,
+) -> Arrays:
+    """dtypes and shapes of everything that a formula may read; `dtype` replaces every float dtype."""
 
     def final(name: str) -> DType:
         return dtype if dtype is not None and name in FLOATS else name  # type: ignore[return-value]
 
-    leaves |= {state: network[state] for state in news}
-    dtypes = {n.name: final(n.dtype) for n in leaves.values()} | {a.name: final(a.dtype) for a in needed}
+    dtypes = {n.name: final(n.dtype) for n in leaves.values()} | {a.name: final(a.dtype) for a in made}
     shapes = {n.name: tuple(d.xreplace(bound) for d in n.shape_exprs) for n in leaves.values()}
-    shapes |= {a.name: tuple(e.size for e in a.axes) for a in needed}
-    inputs = [name for name, leaf in leaves.items() if leaf.kind == "input"]
-    known = Arrays(dtypes, shapes, frozenset(bounds) & set(inputs))
-    converters = [Converter(known, dtypes[a.name], _origin(a, network, simplifier.trace), a.sizes) for a in needed]
-    formulas = tuple(c.formula(a) for c, a in zip(converters, needed, strict=True))
-    plain = Converter(known, "int64", Origin(""), {})
-    used = {e.operand for a in needed for e in (*entries(a.body), *entries(a.guard))} | {*news, *inputs}
-    roles: dict[str, Role] = {name: "input" if name in inputs else "state" for name in leaves if name in used}
-    roles |= {a.name: "output" if a.name in results else "temp" for a in needed}
-    arrays = [Array(name, dtypes[name], tuple(map(plain.index, shapes[name])), role) for name, role in roles.items()]
-    free = {s.name for n in order for d in n.shape_exprs for s in d.free_symbols} - set(sizes or {})
-    program = FormulaProgram(network.name, tuple(sorted(free)), tuple(arrays), formulas, tuple(news.items()))
-    checks = tuple((name, plain.index(bounds[name])) for name in inputs if name in bounds)
-    return Simplified(
-        program,
-        simplifier.trace,
-        simplifier.made,
-        simplifier.smooth,
-        simplifier.inlined,
-        {t.name: renamed.get(t.name, t.name) for t in outputs},
-        checks,
-        tuple((name, plain.index(terms), plain.index(results)) for name, terms, results in find_extremes(assignments)),
-        tuple(sorted(distributions)),
-    )
+    return Arrays(dtypes, shapes | {a.name: tuple(e.size for e in a.axes) for a in made}, checked)
 
 
 def _origin(assignment: Assignment, network: Network, trace: Trace) -> Origin:
