@@ -104,7 +104,10 @@ def _by_exponential(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Ex
 def _solve(function: sympy.Expr, value: sympy.Expr) -> tuple[int, sympy.Expr] | None:
     """Solve function(E) = value for E**k, where only multiples of k occur as exponents and the equation is linear."""
     numerator, _ = sympy.fraction(sympy.together(function - value))
-    polynomial = sympy.Poly(sympy.expand(numerator), _EXPONENTIAL)
+    numerator = sympy.expand(numerator)
+    if not numerator.is_polynomial(_EXPONENTIAL):
+        return None
+    polynomial = sympy.Poly(numerator, _EXPONENTIAL)
     exponents = [m[0] for m in polynomial.monoms() if m[0]]
     step = sympy.igcd(*exponents) if len(exponents) > 1 else (exponents[0] if exponents else 0)
     if not step or max(exponents) != step:

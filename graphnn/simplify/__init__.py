@@ -8,6 +8,7 @@ algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
 reductions.py  constant factors, one-hot sums and promised sums leave a reduction
 shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)
 stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1
+bounded.py     quotients of sums of exponentials in exp(-|x|)
 rules.py       the table of all rewrites (name, before, after, domain) and the trace of those that fired
 facts.py       what is known of arrays beyond their formulas
 engine.py      one node after the other: inline it, or make it and simplify its formula

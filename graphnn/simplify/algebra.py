@@ -53,8 +53,12 @@ def use_conditions(expr: sympy.Expr) -> sympy.Expr:
     return expr.replace(sympy.Piecewise, visit) if expr.has(sympy.Piecewise) else expr
 
 
-def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
-    """The cheapest of the equal forms that rational algebra finds; `expr` itself where none is cheaper."""
+def reduce_rational(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int] = lambda form: 0) -> sympy.Expr:
+    """The best of the equal forms that rational algebra finds; `expr` itself where none is better.
+
+    Best is what has the fewest exponentials that `exposed` counts, and then what is cheapest: (exp(z) + z + 1)*exp(z)/
+    (exp(z) + 1)**2 is cheaper than sigmoid(z) + z*sigmoid(z)*sigmoid(-z), and overflows.
+    """
     if not _may_cancel(expr):
         return expr
     indicators: dict[sympy.Symbol, Boolean] = {}
@@ -67,7 +71,9 @@ def reduce_rational(expr: sympy.Expr) -> sympy.Expr:
     together = sympy.cancel(plain)
     candidates = [together, *_spread(together)]
     shown = [_decode(join_exponentials(c.xreplace(restore)), indicators) for c in candidates]
-    return min([expr, *shown], key=cost)  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
+    return min(
+        [expr, *shown], key=lambda form: (exposed(form), cost(form))
+    )  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
 
 
 def _may_cancel(expr: sympy.Expr) -> bool:
@@ -177,10 +183,20 @@ def map_bottom_up(expr: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) ->
 
 
 def map_top_down(expr: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
-    """Apply `rule` to every node, parents first: for rules about products, whose factors would match by themselves."""
+    """Apply `rule` to every node, parents first; accesses and their indices are left alone.
+
+    It is for rules about products: a power in a product is not visited again by itself.
+    """
     expr = rule(expr)
     if isinstance(expr, Entry) or not expr.args:
         return expr
-    arguments = [map_top_down(a, rule) for a in expr.args]
+
+    def visit(part: sympy.Expr) -> sympy.Expr:
+        if expr.is_Mul and part.is_Pow:
+            base = map_top_down(part.base, rule)
+            return part if base is part.base else base**part.exp
+        return map_top_down(part, rule)
+
+    arguments = [visit(a) for a in expr.args]
     changed = any(new is not old for new, old in zip(arguments, expr.args, strict=True))
     return expr.func(*arguments) if changed else expr

@@ -20,6 +20,13 @@ from graphnn.simplify.stability import stabilise
 Accuracy = Literal["fast", "tight"]
 
 
+def _exposed(form: sympy.Expr) -> int:
+    """How many exponentials would be evaluated as such, and may overflow, once a formula is stabilised."""
+    if not form.has(sympy.exp):
+        return 0
+    return sum(not e.args[0].has(sympy.Abs) for e in stabilise("", form, Trace()).atoms(sympy.exp))
+
+
 @dataclass(slots=True)
 class Simplifier:
     """The state of one run: what is inlined, what is made, and what each made map is before stabilisation."""
@@ -95,7 +102,7 @@ class Simplifier:
         """Look through logarithms, then cancel."""
         seen = self._look_through_logs(body)
         body = self.trace.record(node, "look through a logarithm", body, seen, self._saved(body))
-        return self.trace.record(node, "cancel", body, reduce_rational(body))
+        return self.trace.record(node, "cancel", body, reduce_rational(body, _exposed))
 
     def _stable(self, node: str, body: sympy.Expr) -> sympy.Expr:
         """What runs: exponentials shifted, scalar rewrites applied. Never differentiated again."""

@@ -38,6 +38,11 @@ def _softplus(u: sympy.Expr) -> sympy.Expr:
     return sympy.Max(u, 0) + log1p(_exp(-sympy.Abs(u)))
 
 
+def _bounded(u: sympy.Expr) -> sympy.Expr:
+    w = _exp(-sympy.Abs(u))
+    return sympy.Piecewise((w / (p + w), sympy.Le(u, 0)), (1 / (p * w + 1), True))
+
+
 # fmt: off
 RULES: tuple[Rule, ...] = (
     Rule("cancel", (-y/a + (1 - y)/(1 - a))*a*(1 - a), a - y, "a != 0, a != 1"),
@@ -55,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     Rule("softplus", _log(1 + _exp(x)), _softplus(x)),
     Rule("log of the logistic", _log(Sigmoid(x)), -_softplus(-x)),
     Rule("log1p", _log(1 + p), log1p(p)),
+    Rule("bounded exponential", _exp(x)/(p + _exp(x)), _bounded(x), "w = exp(-|x|)"),
     Rule("expm1", _exp(x) - 1, expm1(x)),
 )
 # fmt: on

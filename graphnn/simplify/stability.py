@@ -16,6 +16,7 @@ import sympy
 
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.simplify.algebra import map_bottom_up, map_top_down
+from graphnn.simplify.bounded import hide_functions, rewrite_bounded
 from graphnn.simplify.heads import Sigmoid
 from graphnn.simplify.rules import Trace
 
@@ -40,6 +41,8 @@ def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
         if exponent is None or not 0 <= exponent <= -power:
             continue
         rest = sympy.powsimp(rest * sympy.exp(-exponent * argument))
+        if _grows_with(rest, argument):
+            continue  # the quotient as a whole is bounded, and its parts are not
         shift = argument + sympy.log(scale)
         product = Sigmoid(shift) ** exponent * Sigmoid(-shift) ** (-power - exponent)
         return rewrite_logistic(rest * scale ** (-exponent) * product)
@@ -54,6 +57,12 @@ def _one_plus_exponential(base: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | N
     if isinstance(exponential, sympy.exp) and coefficient.is_positive:
         return exponential.args[0], coefficient
     return None
+
+
+def _grows_with(rest: sympy.Expr, argument: sympy.Expr) -> bool:
+    """Whether other factors hold the same exponential."""
+    exponents = {e.args[0] for e in hide_functions(rest)[0].atoms(sympy.exp)}
+    return any(sympy.cancel(exponent / argument).is_Integer for exponent in exponents)
 
 
 def _exponent_of(product: sympy.Expr, argument: sympy.Expr) -> int | None:
@@ -86,7 +95,7 @@ def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
                 if _half_width(sign * below, -1) == argument and below.is_Add:
                     left = rest / other * base ** (power + count)
                     return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
-        if power % 2 == 0 and _hyperbolic(base, 1) is not None:
+        if power % 2 == 0 and _hyperbolic(base, 1) is not None and not _grows_with(rest, argument):
             square = Sigmoid(2 * argument) * Sigmoid(-2 * argument)
             return rest * square ** (-power // 2)
     return expr
@@ -179,6 +188,7 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
     ("softplus", rewrite_softplus),
     ("log1p", rewrite_log1p),
     ("expm1", rewrite_expm1),
+    ("bounded exponential", rewrite_bounded),
 )
 
 
@@ -187,6 +197,6 @@ def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:
     if not expr.has(sympy.exp, sympy.log, Sigmoid):
         return expr
     for rule, rewrite in _ORDER:
-        visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic) else map_bottom_up
+        visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic, rewrite_bounded) else map_bottom_up
         expr = trace.record(node, rule, expr, visit(expr, rewrite))
     return expr
