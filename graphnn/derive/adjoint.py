@@ -83,7 +83,8 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))
     body = place(incoming[out_axes] * factor * derivative)
-    steps.append(_finish(definition.op, slots, targets, shape, body, guard, solution.free, sizes, count + 2))
+    dtype = definition.operands[access.operand].dtype
+    steps.append(_finish(definition.op, slots, targets, shape, body, guard, solution.free, sizes, count + 2, dtype))
     return tuple(steps)
 
 
@@ -97,12 +98,13 @@ def _finish(
     free: Sequence[sympy.Symbol],
     sizes: dict[sympy.Symbol, sympy.Expr],
     count: int,
+    dtype: str,
 ) -> Step:
     if free:
         body = Reduction(sympy.Symbol("sum"), body, guard, *free)
     elif guard != sympy.true:
         body = sympy.Piecewise((body, guard), (0, True))
-    return _step(op, slots, [Extent(a, s) for a, s in zip(targets, shape, strict=True)], body, sizes, count)
+    return _step(op, slots, [Extent(a, s) for a, s in zip(targets, shape, strict=True)], body, sizes, count, dtype)
 
 
 def _step(
@@ -112,7 +114,7 @@ def _step(
     body: sympy.Expr,
     sizes: dict[sympy.Symbol, sympy.Expr],
     count: int,
-    dtype: str | None = None,
+    dtype: str,
 ) -> Step:
     """Bind a formula; of the slots only those that it reads become operands."""
     names = {e.operand for e in body.atoms(sympy.Expr) if hasattr(e, "operand")}
@@ -154,7 +156,7 @@ def _rest_of_terms(formula: _Formula, slots: list[Slot], steps: list[Step]) -> s
     guard = sympy.And(definition.guard.xreplace(formula.entries).xreplace(primed), differs)
     axes = [*definition.axes, *definition.reduced]
     reduction = Reduction(sympy.Symbol(definition.reducer), body, guard, *primed.values())
-    _add_step("#rest", _step(definition.op, slots, axes, reduction, sizes, len(slots)), slots, steps)
+    _add_step("#rest", _step(definition.op, slots, axes, reduction, sizes, len(slots), definition.dtype), slots, steps)
     return Operand("#rest")[tuple(e.axis for e in axes)]
 
 
@@ -175,7 +177,7 @@ def _selected_term(
         share = Reduction(sympy.Symbol("min"), sympy.Piecewise((position, hit), (total, True)), guard, *reduced)
     else:
         share = Reduction(sympy.Symbol("sum"), sympy.Piecewise((1, hit), (0, True)), guard, *reduced)
-    dtype = "int64" if ties == "first" else None
+    dtype = "int64" if ties == "first" else definition.dtype
     step = _step(definition.op, slots, definition.axes, share, formula.sizes, len(slots), dtype)
     _add_step("#share", step, slots, steps)
     if ties == "first":
