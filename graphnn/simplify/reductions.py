@@ -43,6 +43,8 @@ def split_sum(
 
 def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Expr, Assignment | None] | None:
     """One term as factor * (sum, or nothing); None where nothing leaves it."""
+    if term.body.has(sympy.zoo, sympy.oo, sympy.nan):
+        return None  # over no terms the sum is 0, and 0 times infinity is not
     factor, changed = sympy.S.One, False
     while True:
         hot = _one_hot(term, facts)

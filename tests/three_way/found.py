@@ -120,7 +120,24 @@ def root_of_a_number() -> Built:
     return _with_gradient(gn.multiply(x, 1.0) * gn.sqrt(gn.exp(x - x) * 8.0), x), {"x": RAMP}
 
 
+def zero_contribution() -> Built:
+    """The adjoint of a product over nothing is 0, and took itself for an integer."""
+    x = gn.Network("found").input("x", (1, 1), dtype="float64")
+    y = gn.concatenate([gn.prod(gn.log1p(x[:0]), axis=0, keepdims=True), x], axis=0)
+    return [y, *gn.gradients(gn.sum(y), [x])], {"x": np.full((1, 1), 0.5)}
+
+
+def infinity_over_nothing() -> Built:
+    """The sum of 1/0 over no terms is 0; as 0 terms times 1/0 it was NaN."""
+    net = gn.Network("found")
+    x, v = net.input("x", ("N", 2), dtype="float64"), net.input("v", (2,), dtype="float64")
+    y = v / (x - x) + v
+    return [y, *gn.gradients(gn.sum(y), [v])], {"x": np.zeros((0, 2)), "v": np.ones(2)}
+
+
 FOUND: tuple[Callable[[], Built], ...] = (
+    zero_contribution,
+    infinity_over_nothing,
     condition_of_a_choice,
     function_of_a_constant,
     empty_result,
