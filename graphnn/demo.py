@@ -26,10 +26,10 @@ from graphnn.declare.network import Network, Tensor
 from graphnn.explain.derivation import derivation
 from graphnn.explain.drawing import draw
 from graphnn.explain.terminal import derivation_table
-from graphnn.nn.layers import dense
-from graphnn.nn.metrics import accuracy
-from graphnn.nn.optimizers import Adam
-from graphnn.nn.trainer import Trainer
+from graphnn.nn.layers.dense import dense
+from graphnn.nn.optimizers.rules import Adam
+from graphnn.nn.training.metrics import accuracy
+from graphnn.nn.training.trainer import Trainer
 from graphnn.ops.elementwise import sigmoid
 from graphnn.ops.losses import softmax_cross_entropy
 from graphnn.pipeline import compile as compile_native

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from graphnn import demo
-from graphnn.nn.optimizers import Adam
-from graphnn.nn.trainer import Trainer
+from graphnn.nn.optimizers.rules import Adam
+from graphnn.nn.training.trainer import Trainer
 
 
 def test_the_step_in_numpy_is_the_native_one():

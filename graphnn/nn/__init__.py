@@ -1,16 +1,11 @@
 """Layers, optimizers and training: compositions of ops, and formulas that update state.
 
-layers.py      dense
-models.py      mlp
-optimizers.py  optimizer(), and SGD to Adam: update rules as formulas
-penalty.py     l2_penalty
-metrics.py     accuracy
-trainer.py     Trainer: one compiled step of gradient descent, and epochs of it
-data.py        arrays checked against the inputs, and mini-batches of them
-interrupt.py   Ctrl-C between two steps
-progress.py    the progress bar of fit
-callbacks.py   EarlyStopping
-history.py     History: losses and metrics by epoch, and their plot
+layers/      dense and others: each declares its own parameters
+optimizers/  optimizer(), and SGD to Adam: update rules as formulas
+training/    Trainer, its batches, callbacks and history; metrics and penalties
+data/        data sets, splits and augmentation
+models/      the classic networks
+arguments.py the checks that these share
 
 How parameters get their first values is declared with the state: Constant, Normal, Glorot and He are `declare/`'s.
 """

@@ -59,7 +59,7 @@ def measure(name: str) -> dict[str, float]:
 def _timed(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds of each stage's function while it is called by the module that runs it."""
     places = {stage: ("graphnn.pipeline", function) for stage, function in STAGES.items()}
-    places["derive"] = ("graphnn.nn.trainer", "gradients")
+    places["derive"] = ("graphnn.nn.training.trainer", "gradients")
     started = []
     for stage, (module, function) in places.items():
         target = importlib.import_module(module)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from graphnn.errors import GraphError
-from graphnn.nn.callbacks import EarlyStopping
-from graphnn.nn.history import History
+from graphnn.nn.training.callbacks import EarlyStopping
+from graphnn.nn.training.history import History
 
 
 def recorded():

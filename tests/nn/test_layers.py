@@ -7,10 +7,10 @@ from graphnn.declare.network import Network
 from graphnn.declare.reference import evaluate
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.nn import Constant, Glorot, He, Normal
-from graphnn.nn.layers import dense
-from graphnn.nn.metrics import accuracy
+from graphnn.nn.layers.dense import dense
 from graphnn.nn.models import mlp
-from graphnn.nn.penalty import l2_penalty
+from graphnn.nn.training.metrics import accuracy
+from graphnn.nn.training.penalty import l2_penalty
 from graphnn.ops.elementwise import leaky_relu, sigmoid, square, tanh
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import random
 
 import sympy
 
-from graphnn.nn.once import split_once
+from graphnn.nn.optimizers.once import split_once
 
 W, M, T, LR, BETA = sympy.symbols("w m t lr beta", real=True)
 

@@ -6,8 +6,9 @@ import sympy
 
 from graphnn.declare.network import Network
 from graphnn.errors import DTypeError, GraphError
-from graphnn.nn.optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp, optimizer
-from graphnn.nn.trainer import Trainer
+from graphnn.nn.optimizers.rule import optimizer
+from graphnn.nn.optimizers.rules import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp
+from graphnn.nn.training.trainer import Trainer
 from graphnn.ops.elementwise import square
 from graphnn.ops.reduction import sum as total
 

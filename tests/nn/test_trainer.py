@@ -10,14 +10,14 @@ import pytest
 from graphnn.declare.network import Network
 from graphnn.errors import BoundaryError, DeriveError, DTypeError, GraphError, ShapeError
 from graphnn.nn import Constant
-from graphnn.nn.callbacks import EarlyStopping
-from graphnn.nn.data import Batches
-from graphnn.nn.interrupt import Interrupts, wait_for
-from graphnn.nn.layers import dense
-from graphnn.nn.metrics import accuracy
+from graphnn.nn.layers.dense import dense
 from graphnn.nn.models import mlp
-from graphnn.nn.optimizers import SGD, Adam, Momentum
-from graphnn.nn.trainer import Trainer
+from graphnn.nn.optimizers.rules import SGD, Adam, Momentum
+from graphnn.nn.training.batches import Batches
+from graphnn.nn.training.callbacks import EarlyStopping
+from graphnn.nn.training.interrupt import Interrupts, wait_for
+from graphnn.nn.training.metrics import accuracy
+from graphnn.nn.training.trainer import Trainer
 from graphnn.ops.elementwise import equal, sigmoid, step, tanh
 from graphnn.ops.losses import mean_squared_error, quadratic, softmax_cross_entropy
 from graphnn.ops.reduction import mean

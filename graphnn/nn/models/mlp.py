@@ -1,11 +1,12 @@
-"""Networks that are used so often that they have a name."""
+"""The multi-layer perceptron."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from graphnn.declare.network import Tensor
-from graphnn.nn.layers import Activation, dense
+from graphnn.nn.layers.activation import Activation
+from graphnn.nn.layers.dense import dense
 from graphnn.ops.elementwise import relu
 
 

@@ -1,21 +1,18 @@
-"""Layers: compositions of ops that declare their own parameters."""
+"""dense: weighted sums of all inputs."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.initializer import Glorot
 from graphnn.declare.network import Tensor
-from graphnn.errors import DTypeError, GraphError, ShapeError
-from graphnn.nn.data import check_count
+from graphnn.errors import DTypeError, ShapeError
+from graphnn.nn.arguments import check_count
+from graphnn.nn.layers.activation import Activation, activate
 from graphnn.ops.arguments import check_tensors
 from graphnn.ops.contraction import matmul
-from graphnn.ops.elementwise import add, identity
-
-Activation = Callable[..., Tensor]
+from graphnn.ops.elementwise import add
 
 
 def dense(
@@ -56,15 +53,4 @@ def dense(
             product = matmul(x, weights, name=f"{final}.xW")
             biases = network.parameter(f"{final}.b", (units,), dtype=x.dtype, role="bias")
             weighted = add(product, biases, name=z)
-        return weighted if activation is None else _activate(activation, weighted, final)
-
-
-def _activate(activation: Activation, z: Tensor, name: str) -> Tensor:
-    """activation(z) as a node of that name; a function that takes no name is followed by the identity."""
-    if not callable(activation):
-        raise GraphError(f"dense: activation is an op or a function of a Tensor, not {activation!r}")
-    named = "name" in inspect.signature(activation).parameters
-    result = activation(z, name=name) if named else activation(z)
-    if not isinstance(result, Tensor) or result.network is not z.network:
-        raise GraphError(f"dense: the activation gave {type(result).__name__}, not a Tensor of the network of 'x'")
-    return result if named else identity(result, name=name)
+        return weighted if activation is None else activate("dense", activation, weighted, final)

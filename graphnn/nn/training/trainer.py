@@ -11,12 +11,14 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DTypeError, GraphError, ShapeError
-from graphnn.nn.data import Arrays, Batches, batch_symbol, check_arrays, check_count, expect
-from graphnn.nn.history import History
-from graphnn.nn.interrupt import Interrupts, wait_for
-from graphnn.nn.optimizers import SGD, Optimizer, Rule
-from graphnn.nn.penalty import l2_penalty
-from graphnn.nn.progress import progress_bar
+from graphnn.nn.arguments import check_count
+from graphnn.nn.optimizers.rule import Optimizer, Rule
+from graphnn.nn.optimizers.rules import SGD
+from graphnn.nn.training.batches import Arrays, Batches, batch_symbol, check_arrays, expect
+from graphnn.nn.training.history import History
+from graphnn.nn.training.interrupt import Interrupts, wait_for
+from graphnn.nn.training.penalty import l2_penalty
+from graphnn.nn.training.progress import progress_bar
 from graphnn.ops.elementwise import add
 from graphnn.pipeline import compile
 from graphnn.run.boundary import by_keyword

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,17 +27,6 @@ def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
             f"mini-batches need one leading size, the inputs have several: {shapes}; batch_size=None takes whole arrays"
         )
     return leading[0] if leading else None
-
-
-def check_count(what: str, value: Any, least: int) -> int:
-    """The int; GraphError unless `value` is one of at least `least`."""
-    try:
-        count = operator.index(value)  # an array has __index__, too, and refuses here
-    except TypeError:
-        count = None
-    if count is None or isinstance(value, bool) or count < least:
-        raise GraphError(f"{what} is an int of at least {least}, not {' '.join(repr(value).split()):.40}")
-    return count
 
 
 @dataclass(frozen=True, slots=True)

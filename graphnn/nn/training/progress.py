@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from graphnn.nn.history import History
+from graphnn.nn.training.history import History
 
 
 class Bar:

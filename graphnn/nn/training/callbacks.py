@@ -12,8 +12,8 @@ import numpy.typing as npt
 from graphnn.errors import GraphError
 
 if TYPE_CHECKING:
-    from graphnn.nn.history import History
-    from graphnn.nn.trainer import Trainer
+    from graphnn.nn.training.history import History
+    from graphnn.nn.training.trainer import Trainer
 
 
 @dataclass(slots=True)
