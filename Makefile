@@ -12,10 +12,10 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml
 ifneq ($(UV),)
 	test -x $(BIN)/python || $(UV) venv --quiet $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python -e '.[demo,test]'
+	$(UV) pip install --quiet --python $(BIN)/python -e '.[data,test]'
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[data,test]'
 endif
 	touch $@
 

@@ -113,7 +113,7 @@ def demo(out: Path, epochs: int | None) -> None:
     try:
         from graphnn.demo import EPOCHS, run_demo  # scikit-learn takes longer to import than the other commands to run
     except ModuleNotFoundError as error:
-        raise GraphnnError(f"the demo needs {error.name}: pip install 'graphnn[demo]'") from error
+        raise GraphnnError(f"the demo needs {error.name}: pip install 'graphnn[data]'") from error
     run_demo(out, epochs or EPOCHS)
 
 

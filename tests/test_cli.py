@@ -224,4 +224,4 @@ def test_the_demo_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "graphnn.demo", None)
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
-    assert "pip install 'graphnn[demo]'" in result.output
+    assert "pip install 'graphnn[data]'" in result.output
