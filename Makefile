@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= 2
 
-.PHONY: setup test lint demo bench clean
+.PHONY: setup test lint demo examples gallery bench clean
 
 setup: $(VENV)/.ready
 
@@ -30,9 +30,15 @@ test: lint
 demo: setup
 	$(BIN)/graphnn demo --out demo-output
 
+examples: setup
+	$(BIN)/python examples/gallery.py --out examples-output
+
+gallery: setup
+	$(BIN)/python examples/gallery.py
+
 bench: setup
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q -o python_files="bench_*.py" --benchmark-enable --benchmark-only -p no:xdist
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.works
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output examples-output

@@ -1,49 +1,67 @@
-"""Where the errors of backpropagation come from: derivations of activations and losses, step by step.
+"""Losses and their gradients
+
+For each loss the gradient by what enters it is derived step by step: the adjoint of every op, then each rewrite that
+fired. Softmax with cross-entropy collapses to "softmax minus one-hot", and a sigmoid with binary cross-entropy to
+a - y. The curves are compiled: losses of one prediction whose target is 1, and their gradients.
 
 $ python examples/derive_losses.py
 """
 
+import numpy as np
+from style import BLUE, GREEN, ORANGE, PURPLE, RED, Example, panels, run
+
 import graphnn as gn
 
-# 1. One function. Its derivative is found in terms of its own output: sigma' = y(1 - y), tanh' = 1 - y^2.
-for activation in (gn.sigmoid, gn.tanh, gn.softplus, gn.relu):
-    print(gn.derivation(activation), end="\n\n")
+SHOWN = {
+    "quadratic, of a sigmoid": (lambda z, y: gn.quadratic(gn.sigmoid(z, name="a"), y, name="C"), BLUE, "-"),
+    "cross-entropy, of a sigmoid": (
+        lambda z, y: gn.binary_cross_entropy(gn.sigmoid(z, name="a"), y, name="C"), RED, "--"
+    ),
+    "squared error": (lambda z, y: gn.mean_squared_error(z, y, name="C"), GREEN, "-."),
+    "L1": (lambda z, y: gn.l1(z, y, name="C"), ORANGE, ":"),
+    "hinge": (lambda z, y: gn.hinge(z, y, name="C"), PURPLE, (0, (6, 2))),
+}  # fmt: skip
+Z = np.linspace(-4, 4, 401)
 
-# The form that is cheapest loses relative accuracy where y is close to 1. accuracy="tight" keeps every digit.
-print(gn.derivation(gn.sigmoid, accuracy="tight"), end="\n\n")
 
-# A step has no derivative that could teach anything, and says so.
-try:
-    gn.derivation(gn.step)
-except gn.DeriveError as error:
-    print(error, end="\n\n")
+def declare(loss_of) -> tuple[gn.Tensor, gn.Tensor]:
+    """(the input z, its loss C) for N examples."""
+    net = gn.Network("loss")
+    z, y = (net.input(name, ("N",), dtype="float64") for name in "zy")
+    return z, loss_of(z, y)
 
-# 2. One sigmoid neuron under two losses. The quadratic loss keeps the factor a(1 - a): a unit that is saturated and
-# wrong learns slowly. Under cross-entropy it cancels, and the error is a - y.
-for loss_of in (gn.quadratic, gn.binary_cross_entropy):
-    net = gn.Network("neuron")
-    z = net.input("z", ("N",))
-    y = net.input("y", ("N",))
-    loss = loss_of(gn.sigmoid(z, name="a"), y, name="C")
-    print(gn.derivation(loss, z), end="\n\n")
 
-# 3. Softmax with cross-entropy, for integer labels: softmax minus one-hot, whatever the number of classes.
-net = gn.Network("classifier")
-logits = net.input("z", ("N", 10))
-label = net.input("label", ("N",), dtype="int64")
-loss = gn.cross_entropy(gn.softmax(logits, name="p"), label, name="C")
-print(gn.derivation(loss, logits), end="\n\n")
+def softmax_classifier() -> gn.Derivation:
+    """The derivation for a softmax of ten classes under cross-entropy, with integer labels."""
+    net = gn.Network("classifier")
+    z = net.input("z", ("N", 10))
+    label = net.input("label", ("N",), dtype="int64")
+    return gn.derivation(gn.cross_entropy(gn.softmax(z, name="p"), label, name="C"), z)
 
-# 4. Two layers: the same in index notation, layer by layer. gn.latex gives any of these for a page of yours.
-net = gn.Network("two layers")
-x = net.input("x", ("N", 4))
-y = net.input("y", ("N", 2))
-a1 = gn.dense(x, 3, activation=gn.sigmoid, name="a1")
-a2 = gn.dense(a1, 2, activation=gn.sigmoid, name="a2")
-loss = gn.quadratic(a2, y, name="C")
-weights = net.parameters["a1.W"]
-(gradient,) = gn.gradients(loss, [weights])
-for node in net.ancestors([gradient]):
-    if node.name.startswith("dC/d"):
-        print(f"{node.name} = {gn.formula(node)}")
-print(gn.latex(gradient))
+
+def main(quick: bool = False) -> Example:
+    figure, ((left, right),) = panels(1, 2, (11, 4.2))
+    formulas, figures, notes = [], {}, []
+    for name, (loss_of, color, style) in SHOWN.items():
+        z, loss = declare(loss_of)
+        found = gn.derivation(loss, z)
+        notes.append(str(found))
+        formulas.append(rf"\text{{{name}}}:\quad \frac{{\partial C}}{{\partial z_i}} = {gn.latex(found.result)}")
+        (slope,) = gn.gradients(loss, [z])
+        value, by_z = gn.compile([loss, slope]), gn.compile(slope)(z=Z, y=np.ones_like(Z)) * len(Z)
+        losses = [float(value(z=Z[n : n + 1], y=np.ones(1))[0]) for n in range(len(Z))]
+        left.plot(Z, losses, color=color, linestyle=style, label=name)
+        right.plot(Z, by_z, color=color, linestyle=style, label=name)
+        figures[f"gradient at z = -4, {name}"] = float(by_z[0])
+    collapsed = softmax_classifier()
+    notes.append(str(collapsed))
+    softmax = r"\text{cross-entropy of a softmax}:\quad \frac{\partial C}{\partial z_{ij}} = "
+    formulas.append(softmax + gn.latex(collapsed.result))
+    left.set(title="losses of one prediction, target 1", xlabel="z", ylim=(-0.1, 6))
+    right.set(title=r"their gradients $\partial C/\partial z$", xlabel="z", ylim=(-4.2, 4.2))
+    right.legend(loc="lower right", fontsize=9)
+    return Example(figure, tuple(formulas), figures, "\n\n".join(notes))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -14,29 +14,47 @@ __version__ = "0.1.0"
 # fmt: off
 _HOME: dict[str, tuple[str, ...]] = {
     "graphnn.errors": ("GraphnnError", "GraphError", "ShapeError", "DTypeError", "DeriveError", "CompileError",
-                       "BoundaryError"),
+                       "BoundaryError", "NumericError"),
     "graphnn.declare.network": ("Network", "Tensor"),
     "graphnn.declare.notation": ("indices", "operands", "guard", "Sum", "Prod", "Max", "Min"),
     "graphnn.declare.op": ("op", "elementwise"),
     "graphnn.declare.registry": ("register",),
     "graphnn.declare.initializer": ("Initializer", "Constant", "Normal", "Glorot", "He"),
     "graphnn.declare.reference": ("evaluate",),
+    "graphnn.ops.random": ("bernoulli", "random_uniform", "random_normal"),
     "graphnn.derive.sweep": ("gradients",),
     "graphnn.pipeline": ("compile", "STAGES"),
     "graphnn.run.storage": ("load",),
     "graphnn.nn.layers.dense": ("dense",),
+    "graphnn.nn.layers.normalisation": ("layer_norm", "rms_norm", "local_response_norm"),
+    "graphnn.nn.layers.recurrent": ("rnn", "lstm", "gru"),
+    "graphnn.nn.layers.cells": ("rnn_cell", "lstm_cell", "gru_cell"),
+    "graphnn.nn.layers.attention": ("attention", "multi_head_attention"),
+    "graphnn.nn.layers.embedding": ("embedding",),
+    "graphnn.nn.layers.dropout": ("dropout",),
+    "graphnn.nn.layers.batch_norm": ("batch_norm",),
+    "graphnn.nn.layers.convolution": ("conv1d", "conv2d", "conv3d"),
+    "graphnn.nn.layers.transposed": ("conv2d_transpose", "correlate_transpose"),
     "graphnn.nn.optimizers.rule": ("optimizer", "Optimizer"),
-    "graphnn.nn.optimizers.rules": ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam"),
-    "graphnn.nn.training.callbacks": ("EarlyStopping",),
+    "graphnn.nn.optimizers.rules": ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam", "AdamW",
+                                    "Adamax", "NAdam", "Lion"),
+    "graphnn.nn.optimizers.decay": ("decoupled_decay",),
+    "graphnn.nn.optimizers.schedules": ("constant", "step_decay", "exponential_decay", "cosine_decay", "warm_up",
+                                        "scheduled", "adjustable"),
+    "graphnn.nn.optimizers.clipping": ("clip_by_value", "clip_by_norm"),
+    "graphnn.nn.training.penalty": ("l2_penalty", "l1_penalty"),
+    "graphnn.nn.training.callbacks": ("Callback", "Checkpoint", "EarlyStopping"),
     "graphnn.nn.training.trainer": ("Trainer",),
     "graphnn.nn.training.history": ("History",),
     "graphnn.nn.training.metrics": ("accuracy",),
+    "graphnn.nn.data.split": ("row_weights", "split"),
     "graphnn.check.compare": ("compare",),
     "graphnn.explain.formula": ("formula", "latex"),
     "graphnn.explain.derivation": ("derivation", "Derivation"),
 }
 # fmt: on
-_MODULES = {"models": "graphnn.nn.models"}  # the classic networks
+# The classic networks; data sets; estimators.
+_MODULES = {"models": "graphnn.nn.models", "data": "graphnn.nn.data", "sklearn": "graphnn.sklearn"}
 _TABLE = {name: home for home, names in _HOME.items() for name in names}
 _NO_OPS = frozenset(("graphnn.errors", "graphnn.run.storage"))  # these work without sympy
 __all__ = sorted(_TABLE)  # noqa: PLE0605 (built from the table)

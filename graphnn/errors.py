@@ -32,3 +32,15 @@ class CompileError(GraphnnError):
 
 class BoundaryError(GraphnnError):
     """An array or file handed to native code does not fit what was compiled."""
+
+
+class NumericError(GraphnnError):
+    """A value came up in training that is not finite.
+
+    node  the first node of the network, operands first, at which it did
+    rows  the rows of the data (of the batch, for a single step) that lead to it by themselves
+    """
+
+    def __init__(self, message: str, node: str = "", rows: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.node, self.rows = node, rows

@@ -34,8 +34,8 @@ from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan
 from graphnn.schedule.passes import schedule
 from graphnn.simplify.engine import Accuracy
-from graphnn.simplify.expr import DType
-from graphnn.simplify.formula import print_formulas
+from graphnn.simplify.expr import DType, Size
+from graphnn.simplify.formula import FormulaProgram, print_formulas
 from graphnn.simplify.instances import check_instances
 from graphnn.simplify.passes import simplify
 
@@ -115,14 +115,25 @@ def compile(
     the arrays at each call); `dtype` "float32" or "float64" for every float of the program; `accuracy` "fast" (an
     absolute bar, saved outputs in gradients) or "tight" (relative to each element); `debug` adds bounds checks to every
     load and store and checks each rewrite numerically; `until` stops after a stage and gives its texts; `updates` maps
-    state variables to Tensors with their new values; `disable` leaves schedule passes out. `threads` and `training` are
-    part of the signature; one thread is used, and no op distinguishes training yet.
+    state variables to Tensors with their new values; `training` is the mode of the network, and with training=True
+    each call also makes the network's own updates (`Network.update`: running statistics, the counter of the random
+    numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
+    out. `threads` is part of the signature; one thread is used.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
     tensors, shape = _flatten(outputs)
+    for option, given in (("sizes", sizes), ("updates", updates)):
+        if given is not None and not isinstance(given, Mapping):
+            raise CompileError(f"{option}= maps names to values, as in {{'N': 64}}; it is given {given!r:.40}")
+    if isinstance(disable, str) or not isinstance(disable, Collection):
+        raise CompileError(f"disable= takes names of schedule passes, as in ['fuse'], not {disable!r:.40}")
     network = _network(tensors, updates or {})
     _check_options(threads, dtype, accuracy, until, network, sizes or {})
+    if not isinstance(training, bool):
+        raise CompileError(f"training={training!r:.40}: True or False")
+    if training:
+        updates = _with_own(network, tensors, updates or {})
     compilation = Compilation(network.name)
 
     def done(stage: str, text: Callable[[], str]) -> bool:
@@ -134,11 +145,12 @@ def compile(
         return compilation
     if done("derive", partial(_graph_text, network, order, derived=True)):
         return compilation
-    simplified = simplify(network, tensors, updates, sizes, accuracy, dtype)
+    simplified = simplify(network, tensors, updates, sizes, accuracy, dtype, training)
     if debug:
         check_instances(simplified.trace)
     if done("simplify", partial(print_formulas, simplified.program)):
         return compilation
+    _check_sizes(simplified.program)
     loops = lower(simplified.program)
     if done("lower", partial(print_program, loops)):
         return compilation
@@ -184,6 +196,8 @@ def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:
 def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Network:
     network = tensors[0].network
     for tensor in (*tensors, *updates.values()):
+        if not isinstance(tensor, Tensor):
+            raise CompileError(f"updates: a new value is a Tensor, not {tensor!r:.40}")
         if tensor.network is not network:
             raise CompileError(f"'{tensor.name}' belongs to another network than '{tensors[0].name}'")
     for name, value in updates.items():
@@ -193,6 +207,21 @@ def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Networ
         if (value.shape, value.dtype) != (state.shape, state.dtype):
             raise CompileError(f"updates: '{name}' is {state!r}, its new value {value!r}")
     return network
+
+
+def _with_own(network: Network, tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The updates asked for, and the network's own of all that is reached and not among them."""
+    return {**network.updates_of([*tensors, *updates.values()]), **updates}
+
+
+def _check_sizes(program: FormulaProgram) -> None:
+    """CompileError for a size that no call could know, since no input of the program has it."""
+    known = {extent for array in program.arrays if array.role == "input" for extent in array.shape}
+    if unknown := [name for name in program.sizes if Size(name) not in known]:
+        raise CompileError(
+            f"no input that the outputs depend on has the extent {unknown[0]} by itself, so a call cannot know it: "
+            f'compile with sizes={{"{unknown[0]}": ...}}'
+        )
 
 
 def _check_options(

@@ -16,8 +16,11 @@ goes to a, a tie of a constant with a variable to the constant, and a tie inside
 row-major order.
 """
 
+from tests.oracle_rows.activation import ACTIVATIONS
+from tests.oracle_rows.convolution import CONVOLUTIONS
 from tests.oracle_rows.elementwise import BINARY, UNARY, WITHOUT_GRADIENT
 from tests.oracle_rows.loss import LOSSES
+from tests.oracle_rows.random import RANDOM
 from tests.oracle_rows.record import Oracle
 from tests.oracle_rows.reduction import REDUCTIONS
 from tests.oracle_rows.structural import STRUCTURAL
@@ -25,5 +28,16 @@ from tests.oracle_rows.structural import STRUCTURAL
 __all__ = ["ORACLES", "Oracle"]
 
 ORACLES: dict[str, Oracle] = {
-    row.name: row for row in (*UNARY, *BINARY, *WITHOUT_GRADIENT, *STRUCTURAL, *REDUCTIONS, *LOSSES)
+    row.name: row
+    for row in (
+        *UNARY,
+        *ACTIVATIONS,
+        *BINARY,
+        *WITHOUT_GRADIENT,
+        *STRUCTURAL,
+        *REDUCTIONS,
+        *LOSSES,
+        *CONVOLUTIONS,
+        *RANDOM,
+    )
 }

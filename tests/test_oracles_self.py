@@ -162,19 +162,22 @@ def test_kink_cases_have_distinct_names_and_known_ops(dtype: type) -> None:
 def test_oracle_row_agrees_with_kink_case(case: KinkCase) -> None:
     row = ORACLES[case.op]
     args = operands(case)
-    value = np.asarray(row.forward(*args, **case.attributes))
+    with np.errstate(all="ignore"):  # infinities and NaN are what some cases are about
+        value = np.asarray(row.forward(*args, **case.attributes))
     np.testing.assert_allclose(value, case.value, rtol=1e-15, atol=0)
     if not case.gradient:
         assert row.pullback is None
         return
     if case.constants or case.ties == "split":  # policies of a program, which a row does not know
         return
-    for found, expected in zip(row.gradient(args, case.attributes, np.ones(value.shape)), case.gradient, strict=True):
-        if expected is not None:
-            np.testing.assert_allclose(np.asarray(found, dtype=float), expected, rtol=1e-15, atol=0)
+    with np.errstate(all="ignore"):
+        slopes = row.gradient(args, case.attributes, np.ones(value.shape))
+    for found, expected in zip(slopes, case.gradient, strict=True):
+        if expected is not None:  # a few operations of the row, each half an eps off
+            np.testing.assert_allclose(np.asarray(found, dtype=float), expected, rtol=4e-15, atol=0)
 
 
-@pytest.mark.parametrize("case", [case for case in kink_cases() if case.ties == "split"], ids=meaning)
+@pytest.mark.parametrize("case", [c for c in kink_cases() if c.ties == "split" and hasattr(np, c.op)], ids=meaning)
 def test_split_ties_share_one_adjoint_equally(case: KinkCase) -> None:
     """Among the tied extremes of each output, and nowhere else."""
     (x,), (gradient,) = operands(case), (np.asarray(part) for part in case.gradient)

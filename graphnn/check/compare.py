@@ -49,6 +49,7 @@ def compare(
     accuracy: Literal["fast", "tight"] = "tight",
     sample: int = 64,
     seed: int = 0,
+    training: bool = True,
 ) -> Report:
     """Compare the gradients of (the sum of) `loss` by each of `wrt`, four ways.
 
@@ -60,6 +61,8 @@ def compare(
     High precision costs microseconds a multiplication, so a batch (the size that numbers the rows of inputs and
     nothing else) is cut to its first rows where it would take longer than seconds; `Report.sizes` says to how many.
 
+    The gradients are those of training, with the masks and batch statistics of the present step, unless training=False.
+
     Raises GraphError where `wrt` holds no leaf, DeriveError where there is no gradient, and what `gn.evaluate` raises.
     """
     if sample < 1:
@@ -69,8 +72,8 @@ def compare(
         raise GraphError(f"compare takes a Tensor and a mapping from input names to arrays, not {given}")
     leaves = _choose_leaves(loss, wrt)
     adjoints = gradients(loss, leaves, ties)
-    point = Point(loss, adjoints, values, dtype)
-    exact = evaluate(adjoints, point.values, point.sizes, "mpmath", DIGITS)
+    point = Point(loss, adjoints, values, dtype, training)
+    exact = evaluate(adjoints, point.values, point.sizes, "mpmath", DIGITS, training)
     native = point.run_native(accuracy)
     generator = np.random.default_rng(seed)
     with mpmath.workdps(DIGITS):

@@ -20,17 +20,19 @@ GRID_BUDGET = 2**20  # points of definitions that are evaluated in high precisio
 
 
 class Point:
-    """The inputs and the state at which the gradients `adjoints` of `loss` are compared, rounded to `dtype`.
+    """The inputs, state and mode at which the gradients `adjoints` of `loss` are compared, rounded to `dtype`.
 
     A batch that high precision would take long for is cut to its first rows.
     """
 
-    def __init__(self, loss: Tensor, adjoints: Sequence[Tensor], values: Mapping[str, Any], dtype: str) -> None:
+    def __init__(
+        self, loss: Tensor, adjoints: Sequence[Tensor], values: Mapping[str, Any], dtype: str, training: bool
+    ) -> None:
         network = loss.network
         for name in values:
             if name not in network.inputs:
                 raise GraphError(f"'{name}' is not an input; assign parameters and other state to network.state")
-        self.loss, self.adjoints, self.dtype = loss, adjoints, dtype
+        self.loss, self.adjoints, self.dtype, self.training = loss, adjoints, dtype, training
         self.inputs = {name: _rounded(network[name], value, dtype) for name, value in values.items()}
         for name, array in self.inputs.items():
             if array.dtype.kind == "f" and np.isnan(array).any():
@@ -58,22 +60,25 @@ class Point:
 
         def total(value: Array) -> Any:
             number = "complex128" if np.iscomplexobj(value) else "float64"
-            return np.sum(evaluate([self.loss], {**self.values, leaf.name: value}, self.sizes, number)[0])
+            values = {**self.values, leaf.name: value}
+            return np.sum(evaluate([self.loss], values, self.sizes, number, training=self.training)[0])
 
         return total
 
     def run_native(self, accuracy: Literal["fast", "tight"]) -> list[Array]:
-        """The compiled gradients. State keeps its dtype and value, whatever the program converts it to."""
+        """The compiled gradients. State keeps its dtype and value, whatever the program makes of it."""
         network = self.loss.network
         before = {name: np.array(network.state[name]) for name in network.state_variables}
         dtype: Any = self.dtype
-        program = compile_native(list(self.adjoints), sizes=self.sizes, dtype=dtype, accuracy=accuracy)
+        program = compile_native(
+            list(self.adjoints), sizes=self.sizes, dtype=dtype, accuracy=accuracy, training=self.training
+        )
         used = {t.name for t in network.ancestors(self.adjoints)}
         try:
             return [np.array(g) for g in program(**{n: value for n, value in self.inputs.items() if n in used})]
         finally:
             for name, value in before.items():
-                if network.state[name].dtype != value.dtype:
+                if network.state[name].dtype != value.dtype or network.state[name].tobytes() != value.tobytes():
                     network.state.buffer(name, str(value.dtype))[...] = value
 
 

@@ -26,7 +26,7 @@ def draw_inputs(tensor: Tensor, sizes: Mapping[str, int], seed: int = 0) -> dict
     free = sorted({s.name for t in leaves for extent in t.shape_exprs for s in extent.free_symbols} - set(sizes))
     if free:
         raise ShapeError(f"the inputs of '{tensor.name}' have the symbolic sizes {', '.join(free)}; give a number each")
-    facts = simplify(tensor.network, [tensor], sizes=sizes)
+    facts = simplify(tensor.network, [tensor], sizes=sizes, training=True)  # as compare() takes gradients
     bounds = {name: evaluate(extent, dict(sizes)) for name, extent in facts.index_bounds}
     generator = np.random.default_rng(seed)
     return {leaf.name: _draw(leaf, sizes, bounds, leaf.name in facts.distributions, generator) for leaf in leaves}

@@ -9,6 +9,7 @@ affine.py      quasi-affine index expressions: extremes, simplification
 op.py          op(), elementwise(): templates that bind to operands and give Definitions
 registry.py    names of ops; `ops/` fills it
 network.py     Network and Tensor
+summary.py     a network as a table of its layers
 state.py       the values of parameters and other state variables
 trees.py       formulas as plain data
 labels.py      names made inert for display

@@ -134,6 +134,24 @@ def _divide(bound: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
     return whole + sympy.floor(rest / divisor)
 
 
+def never_negative(expr: sympy.Expr) -> bool:
+    """Whether an expression of sizes is at least 0 whatever they are: H - 2*floor(H/2) is H mod 2."""
+    if expr.is_nonnegative:
+        return True
+    exact = sympy.Add(*map(_by_remainder, sympy.Add.make_args(sympy.expand(expr))))
+    return bool(sympy.expand(exact).is_nonnegative)
+
+
+def _by_remainder(term: sympy.Expr) -> sympy.Expr:
+    """c*k*floor(a/k) -> c*(a - a mod k)."""
+    quotients = [f for f in sympy.Mul.make_args(term) if isinstance(f, sympy.floor)]
+    whole = quotient(quotients[0]) if len(quotients) == 1 else None
+    if whole is None:
+        return term
+    factor = sympy.cancel(term / quotients[0] / whole[1])
+    return factor * (whole[0] - sympy.Mod(*whole)) if factor.is_Integer else term
+
+
 def _where_positive(expr: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
     """`expr` with the sizes of a divisor, which are at least 1, written as 1 more than something nonnegative."""
     return sympy.expand(expr.xreplace({size: size + 1 for size in divisor.free_symbols}))

@@ -10,6 +10,7 @@ its domain is NaN, a division by zero is infinite or NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ import numpy.typing as npt
 import sympy
 from sympy.logic.boolalg import BooleanAtom
 
+from graphnn.declare.error_function import complex_erf, complex_erfc
+from graphnn.declare.scalars import threefry
+from graphnn.declare.threefry import threefry_2x32
 from graphnn.errors import GraphError
 
 Values = npt.NDArray[Any]
@@ -87,6 +91,11 @@ def _mp_guarded(function: Function, low: int) -> Function:
     return lambda x: function(x) if x >= low else mpmath.nan
 
 
+def _each(function: Callable[[float], float]) -> Function:
+    """A function of one number, for arrays."""
+    return np.vectorize(function, otypes=[np.float64])
+
+
 def _double(expr: sympy.Expr) -> float:
     return int(expr.p) / int(expr.q) if expr.is_Rational else float(expr)
 
@@ -109,6 +118,8 @@ _FUNCTIONS: tuple[tuple[str, Function, Function, Function], ...] = (
     ("cosh",  np.cosh,  np.cosh,                                       mpmath.cosh),
     ("sin",   np.sin,   np.sin,                                        mpmath.sin),
     ("cos",   np.cos,   np.cos,                                        mpmath.cos),
+    ("erf",   _each(math.erf),  complex_erf,                           mpmath.erf),
+    ("erfc",  _each(math.erfc), complex_erfc,                          mpmath.erfc),
     ("sign",  np.sign,  lambda z: np.sign(np.real(z)),                 mpmath.sign),
     ("Abs",   np.abs,   lambda z: z * np.sign(np.real(z)),             abs),
     ("floor", np.floor, lambda z: np.floor(np.real(z)),                mpmath.floor),
@@ -182,6 +193,8 @@ def evaluate_scalar(expr: sympy.Basic, scope: Mapping[sympy.Symbol, Values], num
         return np.asarray(np.logical_not(args[0]))
     if isinstance(expr, sympy.ITE):
         return np.where(*args)
+    if isinstance(expr, threefry):
+        return threefry_2x32(*args)
     name = type(expr).__name__
     if name in numbers.functions and len(args) == 1:
         if name in ("Abs", "sign") and args[0].dtype.kind == "i":

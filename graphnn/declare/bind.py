@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, simplify_index
+from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_negative, simplify_index
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
 from graphnn.errors import DTypeError, GraphError, ShapeError
@@ -157,7 +157,7 @@ def _check_inside(
         if sizes.get(expression) == dim or any(s not in sizes and is_axis(s) for s in expression.free_symbols):
             continue  # a bare axis, or an integer access: its values are checked at the boundary
         bounds = extremes(expression, sizes)
-        if bounds is not None and bounds[0].is_nonnegative and (dim - 1 - bounds[1]).is_nonnegative:
+        if bounds is not None and never_negative(bounds[0]) and never_negative(dim - 1 - bounds[1]):
             continue
         if any(size == 0 for size in sizes.values()):
             continue  # nothing is read where an axis is empty

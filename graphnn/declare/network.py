@@ -1,12 +1,12 @@
 """Network and Tensor: a static graph of formulas.
 
-`Network.graph` is a networkx.MultiDiGraph. A node carries kind ("input", "parameter", "state", "op"), op, shape, dtype,
-attributes and, for an op, its definition; an edge carries the operand slot it feeds.
+`Network.graph` is a networkx.MultiDiGraph. A node carries kind ("input", "parameter", "state", "mode", "op"), op,
+shape, dtype, attributes and, for an op, its definition; an edge carries the operand slot it feeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -20,6 +20,8 @@ from graphnn.declare.plain import read_networkx
 from graphnn.declare.registry import find_op
 from graphnn.declare.serialize import read_json, to_json
 from graphnn.declare.state import State
+from graphnn.declare.summary import Summary, summarize
+from graphnn.declare.updates import check_update, reached_updates
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
 Dim = int | str
@@ -125,6 +127,7 @@ class Network:
         self.graph: Any = networkx.MultiDiGraph(name=name)
         self.initializers: dict[str, Initializer] = {}
         self.requests: dict[Any, Tensor] = {}  # gradients asked for before, by (what, with respect to, policy)
+        self.updates: dict[str, Tensor] = {}  # new values of state variables that a training step stores
         self.state = State(self)
 
     def rename(self, name: str) -> None:
@@ -175,6 +178,35 @@ class Network:
         self.initializers[name] = as_initializer(init)
         return tensor
 
+    @property
+    def training(self) -> Tensor:
+        """The mode, a bool scalar made on first use: a layer chooses by gn.where(net.training, a, b).
+
+        `compile(training=)` and `evaluate(training=)` say which it is; a compiled program holds one branch only.
+        """
+        known = self._of_kind("mode")
+        return next(iter(known.values())) if known else self.mode(self.fresh_name("training"))
+
+    def mode(self, name: str) -> Tensor:
+        """Declare the node of `training` under a name. GraphError where the network has one."""
+        if known := self._of_kind("mode"):
+            raise GraphError(f"network {self.name!r} has a mode already, '{next(iter(known))}'")
+        return self._leaf("mode", name, (), "bool")
+
+    def update(self, variable: Tensor, value: Tensor) -> None:
+        """Let each training step store `value` in a state variable, after everything has read its old value.
+
+        Programs compiled with training=True of anything that depends on the variable, in either mode, do so.
+        GraphError where `variable` is no state variable of the network or has an update, or `value` is of another
+        network; ShapeError and DTypeError where the two differ.
+        """
+        check_update(self, variable, value)
+        self.updates[variable.name] = value
+
+    def updates_of(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The registered updates of what the tensors depend on, and of what those updates depend on."""
+        return reached_updates(self, tensors)
+
     def _leaf(self, kind: str, name: str, shape: Dim | Sequence[Dim], dtype: str) -> Tensor:
         if dtype not in DTYPES:
             raise DTypeError(f"{kind} '{name}': dtype {dtype!r} is not one of {', '.join(DTYPES)}")
@@ -210,6 +242,8 @@ class Network:
             for added in list(self.graph)[before:]:
                 self.graph.remove_node(added)
                 self.initializers.pop(added, None)
+            self.updates = {k: value for k, value in self.updates.items() if {k, value.name} <= set(self.graph)}
+            self.requests = {key: value for key, value in self.requests.items() if value.name in self.graph}
             raise
 
     def add_recipe(
@@ -251,8 +285,14 @@ class Network:
         edges = self.graph.in_edges(tensor.name, data="slot")
         return tuple(Tensor(self, source) for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
 
-    def ancestors(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The tensors and all that they are made of, operands first, in an order fixed by the graph alone."""
+    def ancestors(
+        self, tensors: Sequence[Tensor], operands: Callable[[Tensor], Sequence[Tensor]] | None = None
+    ) -> list[Tensor]:
+        """The tensors and all that they are made of, operands first, in an order fixed by the graph alone.
+
+        `operands` says what a node is made of, where that is not all of its operands.
+        """
+        operands = operands or self.operands
         done: dict[str, Tensor] = {}
         stack = [(t, False) for t in reversed(tensors)]
         while stack:
@@ -263,7 +303,7 @@ class Network:
                 done[tensor.name] = tensor
             else:
                 stack.append((tensor, True))
-                stack += [(o, False) for o in reversed(self.operands(tensor)) if o.name not in done]
+                stack += [(o, False) for o in reversed(operands(tensor)) if o.name not in done]
         return list(done.values())
 
     def _of_kind(self, *kinds: str) -> dict[str, Tensor]:
@@ -287,6 +327,10 @@ class Network:
     def initialize(self, seed: int = 0) -> None:
         """Draw the first value of every state variable; the same seed gives the same values."""
         self.state.initialize(seed)
+
+    def summary(self) -> Summary:
+        """A table of the layers, their output shapes and numbers of parameters; `print(net.summary())` shows it."""
+        return summarize(self)
 
     @classmethod
     def from_networkx(cls, graph: Any) -> Network:

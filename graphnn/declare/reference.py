@@ -33,6 +33,7 @@ def evaluate(
     sizes: Mapping[str, int] | None = None,
     number: str = "float64",
     precision: int = 50,
+    training: bool = False,
 ) -> Values: ...
 @overload
 def evaluate(
@@ -41,6 +42,7 @@ def evaluate(
     sizes: Mapping[str, int] | None = None,
     number: str = "float64",
     precision: int = 50,
+    training: bool = False,
 ) -> list[Values]: ...
 def evaluate(
     tensors: Tensor | Sequence[Tensor],
@@ -48,30 +50,34 @@ def evaluate(
     sizes: Mapping[str, int] | None = None,
     number: str = "float64",
     precision: int = 50,
+    training: bool = False,
 ) -> Values | list[Values]:
     """The value of a Tensor, or a list of the values of several, which belong to one network.
 
     `values` maps every input, and any state variable, to an array; other state is `network.state`. Symbolic sizes are
     read off the inputs' shapes. `number` is "float64", "complex128" or "mpmath" (`precision` decimal digits); results
-    that the network declares float32 or float64 come in that number, int64 and bool ones as they are.
+    that the network declares float32 or float64 come in that number, int64 and bool ones as they are. `training` is the
+    mode; state is read and never changed.
 
     Raises GraphError for a missing or unknown value, ShapeError where shapes or sizes conflict and for a max or min
     over nothing, DTypeError for a value of the wrong kind.
     """
     if isinstance(tensors, Tensor):
-        return evaluate([tensors], values, sizes, number, precision)[0]
+        return evaluate([tensors], values, sizes, number, precision, training)[0]
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise GraphError(f"evaluate takes a Tensor or a list of them, not {type(tensor).__name__}")
     if not isinstance(values, Mapping):
         raise GraphError(f"evaluate takes arrays by name: {{'x': ...}}, not a bare {type(values).__name__}")
+    if not isinstance(training, bool):
+        raise GraphError(f"evaluate: training is True or False, not {training!r:.40}")
     if not tensors:
         return []
     network = tensors[0].network
     if any(t.network is not network for t in tensors):
         raise GraphError("the tensors to evaluate belong to different networks")
     order = network.ancestors(tensors)
-    given = _bind_values(network, order, values)
+    given = _bind_values(network, order, values) | {t.name: np.asarray(training) for t in order if t.kind == "mode"}
     known = infer_sizes([network[name] for name in given], given, sizes or {})
     with mpmath.workdps(precision):
         numbers = arithmetic(number)

@@ -52,6 +52,8 @@ def to_json(network: Network) -> str:
         nodes.append(node)
     definitions = [_encode_definition(definition) for definition, _ in table]
     content = {"format": FORMAT, "version": VERSION, "name": network.name, "definitions": definitions, "nodes": nodes}
+    if network.updates:
+        content["updates"] = {name: value.name for name, value in network.updates.items()}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
@@ -88,6 +90,12 @@ def _read_network(content: dict[str, Any], network: Network) -> None:
         if not isinstance(data, dict):
             raise GraphError(f"node {number} is not an object")
         _read_node(network, data, definitions, f"node {_field(data, 'name', str, f'node {number}')!r:.80}")
+    updates = _field(content, "updates", dict, "the network") if "updates" in content else {}
+    for variable, value in updates.items():
+        for name in (variable, value):
+            if not isinstance(name, str) or name not in network:
+                raise GraphError(f"updates: {name!r:.80} is no node of the network")
+        network.update(network[variable], network[value])
 
 
 def _read_node(network: Network, data: dict[str, Any], definitions: list[Definition], where: str) -> None:
@@ -111,8 +119,12 @@ def _read_node(network: Network, data: dict[str, Any], definitions: list[Definit
         network.parameter(name, _whole(dims, where), initializer, dtype, role, trainable)
     elif kind == "state":
         network.variable(name, _whole(dims, where), initializer_from_json(data.get("init")), dtype)
+    elif kind == "mode":
+        network.mode(name)
+        if dtype != "bool":
+            raise DTypeError(f"{where}: a mode is bool, not {dtype!r:.40}")
     else:
-        raise GraphError(f"{where}: unknown kind {kind!r:.40}; kinds are input, parameter, state and op")
+        raise GraphError(f"{where}: unknown kind {kind!r:.40}; kinds are input, parameter, state, mode and op")
     if network[name].shape_exprs != shape:
         raise ShapeError(f"{where}: its extents are integers and names of sizes, not {shape}")
     network.graph.nodes[name]["attributes"] |= attributes

@@ -16,7 +16,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import size_symbol
-from graphnn.declare.scalars import PRIMITIVES
+from graphnn.declare.scalars import PRIMITIVES, threefry
 from graphnn.errors import GraphError
 
 Tree = list[Any]
@@ -37,11 +37,13 @@ HEADS: dict[str, tuple[Any, int, int | None]] = {
     "exp": (sympy.exp, 1, 1),           "log": (sympy.log, 1, 1),             "tanh": (sympy.tanh, 1, 1),
     "sinh": (sympy.sinh, 1, 1),         "cosh": (sympy.cosh, 1, 1),
     "sin": (sympy.sin, 1, 1),           "cos": (sympy.cos, 1, 1),
+    "erf": (sympy.erf, 1, 1),           "erfc": (sympy.erfc, 1, 1),
     "abs": (sympy.Abs, 1, 1),           "sign": (sympy.sign, 1, 1),           "floor": (sympy.floor, 1, 1),
     "lt": (sympy.StrictLessThan, 2, 2),    "le": (sympy.LessThan, 2, 2),      "eq": (sympy.Equality, 2, 2),
     "gt": (sympy.StrictGreaterThan, 2, 2), "ge": (sympy.GreaterThan, 2, 2),   "ne": (sympy.Unequality, 2, 2),
     "and": (sympy.And, 2, None),        "or": (sympy.Or, 2, None),            "not": (sympy.Not, 1, 1),
     "xor": (sympy.Xor, 2, None),        "ite": (sympy.ITE, 3, 3),
+    "threefry": (threefry, 2, 2),
     **{primitive.__name__: (primitive, 1, 1) for primitive in PRIMITIVES},
 }
 CONSTANTS: dict[str, Any] = {"true": sympy.true, "false": sympy.false, "pi": sympy.pi, "e": sympy.E}

@@ -11,7 +11,7 @@ import math
 
 import sympy
 
-from graphnn.declare.affine import check_quasi_affine, extremes, is_axis
+from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_negative
 from graphnn.declare.definition import DTYPES, FLOATS, REDUCERS, Access, Definition, access_symbol
 from graphnn.declare.notation import axis_symbol
 from graphnn.declare.trees import is_condition
@@ -112,7 +112,7 @@ def _check_inside(definition: Definition, access: Access, sizes: dict[sympy.Symb
         if sizes.get(index) == dim or any(is_axis(s) and s not in sizes for s in index.free_symbols):
             continue  # a bare axis, or an integer access: its values are checked at the boundary
         bounds = extremes(index, sizes)
-        if bounds is None or not (bounds[0].is_nonnegative and (dim - 1 - bounds[1]).is_nonnegative):
+        if bounds is None or not (never_negative(bounds[0]) and never_negative(dim - 1 - bounds[1])):
             reach = "cannot be bounded" if bounds is None else f"runs from {bounds[0]} to {bounds[1]}"
             raise ShapeError(f"{where}: the index {index} {reach} in dimension {dimension}, whose extent is {dim}")
 

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Literal
 
 import sympy
+from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.bind import Slot, bind_definition
@@ -23,7 +24,7 @@ from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType
 from graphnn.declare.notation import Operand, Reduction, axis_symbol
 from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import differentiate
-from graphnn.derive.solve import solve_indices
+from graphnn.derive.solve import is_always, solve_indices
 
 Ties = Literal["first", "split"]
 
@@ -77,9 +78,11 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
     sizes = formula.sizes | dict(zip(targets, shape, strict=True))
     order = [e.axis for e in (*definition.axes, *definition.reduced)]
     solution = solve_indices(access.index, targets, sizes, order)
+    sizes = solution.sizes
 
     def place(expr: sympy.Expr) -> sympy.Expr:
-        return expr.xreplace(formula.entries).xreplace(solution.values)
+        placed = expr.xreplace(formula.entries).xreplace(solution.values)
+        return placed.xreplace({c: sympy.true for c in placed.atoms(Relational) if is_always(c, sizes)})
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))
     body = place(incoming[out_axes] * factor * derivative)

@@ -14,11 +14,10 @@ from functools import cache
 
 import sympy
 
+from graphnn.simplify.cost import cost
+
 OUTPUT = sympy.Symbol("y", real=True)
 _EXPONENTIAL = sympy.Symbol("E", positive=True)
-# Rough costs in units of an addition, from the instruction counts of the vector functions.
-_DIVISION, _ROOT = 4, 6
-_COSTS = {sympy.exp: 15, sympy.log: 20, sympy.Piecewise: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +26,6 @@ class ThroughOutput:
 
     result: sympy.Expr
     steps: tuple[tuple[str, sympy.Expr], ...]
-
-
-def cost(expr: sympy.Expr) -> int:
-    """What an expression costs to evaluate, in additions."""
-    total = 0
-    for node in sympy.preorder_traversal(expr):
-        if node.is_Pow:
-            total += abs(int(node.exp)) - 1 if node.exp.is_Integer else _ROOT
-            total += _DIVISION if node.exp.is_negative else 0
-        elif node.args:
-            total += _COSTS.get(node.func, len(node.args) - 1)
-    return total
 
 
 @cache

@@ -3,6 +3,7 @@
 Max(t0, 0)    -> Piecewise((1, t0 > 0), (0, True))       a tie goes to the constant: relu'(0) = 0
 Max(t0, t1)   -> by t0: Piecewise((0, t1 > t0), (1, True))    a tie goes to the first operand
 Abs(t0)       -> sign(t0)                                abs'(0) = 0
+t0*Abs(t0)    -> 2*Abs(t0)
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ def _precedence(argument: sympy.Expr) -> tuple[int, str]:
     return (min(numbers, default=-1), str(argument))
 
 
+def _join_signs(product: sympy.Expr) -> sympy.Expr:
+    """u*sign(u) -> |u|, which may then cancel against another |u|."""
+    for factor in product.args:
+        if isinstance(factor, sympy.sign) and (u := factor.args[0]) in product.args:
+            return product / factor / u * sympy.Abs(u)
+    return product
+
+
 def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr:
     """d body / d symbol. StepError where the body is a step of that symbol: it has no useful derivative."""
     smooth = select_extremes(expand_primitives(body))
@@ -53,6 +62,7 @@ def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr
     }
     derivative = sympy.diff(smooth.xreplace(flat), symbol).xreplace({held: step for step, held in flat.items()})
     derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
+    derivative = derivative.replace(lambda e: e.is_Mul, _join_signs)
     if derivative == 0 and smooth.has(symbol):
         raise StepError(
             f"{op}: the formula {smooth} is piecewise constant in {symbol}: a step is not differentiable "

@@ -5,11 +5,13 @@ e = 2*h + u                  p = 2*h + u   -> u = p - 2*h      with 0 <= p - 2*h
 e = 2*h + 2*u                no unit coefficient: h = (p - 2*u)/2 with (p - 2*u) mod 2 = 0
 e = M*i + j, 0 <= j < M      mixed radix:  -> i = p // M, j = p mod M
 e = (f // M, f mod M)        joined first: f = M*p0 + p1, then as above
+e = (i + k) // c             -> i = c*p - k + b     with a new free axis b < c and 0 <= i < I
 e = t (an integer access)    unsolvable: the condition t = p stays, lowering makes it a scatter
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,12 +19,18 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import extremes, linear_terms, quotient, simplify_index
+from graphnn.declare.notation import Entry, axis_symbol
+from graphnn.simplify.inside import is_nonnegative
 
 
 @dataclass(slots=True)
 class Solution:
-    """`values` maps solved axes to expressions of the new axes and `free`; a term counts where `conditions` hold."""
+    """`values` maps solved axes to expressions of the new axes and `free`; a term counts where `conditions` hold.
 
+    `sizes` holds the extents of all axes: those given, and those of remainders that became axes.
+    """
+
+    sizes: dict[sympy.Symbol, sympy.Expr]
     values: dict[sympy.Symbol, sympy.Expr] = field(default_factory=dict)
     conditions: list[Boolean] = field(default_factory=list)
     free: list[sympy.Symbol] = field(default_factory=list)
@@ -38,24 +46,23 @@ def solve_indices(
 
     `sizes` holds the extents of the axes and of the targets. Axes that no equation determines stay in `free`.
     """
-    solution = Solution(free=list(order))
+    solution = Solution(dict(sizes), free=list(order))
+    sizes = solution.sizes
     for expression, target in _join_radices(index, targets, sizes):
-        equation = sympy.expand(expression.xreplace(solution.values))
-        if not _solve_one(equation, target, sizes, solution):
-            solution.conditions.append(sympy.Eq(equation, target))
-    solution.conditions = [c for c in solution.conditions if not _always(c, sizes)]
+        substituted = sympy.expand(expression.xreplace(solution.values))
+        equation, value = _without_quotient(substituted, target, solution)
+        if not _solve_one(equation, value, sizes, solution):
+            solution.conditions.append(sympy.Eq(equation, value))
+    solution.conditions = [c for c in solution.conditions if not is_always(c, sizes)]
     return solution
 
 
-def _always(condition: Boolean, sizes: dict[sympy.Symbol, sympy.Expr]) -> bool:
-    """Whether the axes' ranges decide that an inequality holds."""
-    if not isinstance(condition, sympy.Ge | sympy.Lt):
+def is_always(condition: Boolean, sizes: dict[sympy.Symbol, sympy.Expr]) -> bool:
+    """Whether the axes' ranges decide that an inequality of indices holds: 0 <= i, i < 16 where i has 16 values."""
+    if not isinstance(condition, sympy.Ge | sympy.Gt | sympy.Le | sympy.Lt) or condition.has(Entry):
         return False
-    bounds = extremes(condition.lhs - condition.rhs, sizes)
-    if bounds is None:
-        return False
-    decided = bounds[0].is_nonnegative if isinstance(condition, sympy.Ge) else bounds[1].is_negative
-    return bool(decided)
+    quantity = condition.gts - condition.lts - int(isinstance(condition, sympy.Gt | sympy.Lt))
+    return bool(quantity.is_integer and quantity.free_symbols & sizes.keys()) and is_nonnegative(quantity, sizes)
 
 
 def _join_radices(
@@ -89,7 +96,8 @@ def _digits_of(
         top = next((pair for pair in left if pair[0] == rest), None)
         if top is not None:
             return [*found, (weight, top)]
-        low = next((p for p in left if p[0] == simplify_index(sympy.Mod(rest, sizes[p[1]]), sizes)), None)
+        moduli = [(p, sizes[p[1]]) for p in left if sizes[p[1]] != 0]
+        low = next((p for p, size in moduli if p[0] == simplify_index(sympy.Mod(rest, size), sizes)), None)
         if low is None:
             return None
         found.append((weight, low))
@@ -122,6 +130,24 @@ def _radix_order(places: Sequence[tuple[sympy.Expr, sympy.Expr]]) -> list[int] |
         ordered.insert(0, found)
         weight = sympy.expand(weight * places[found][1])
     return ordered
+
+
+def _without_quotient(equation: sympy.Expr, target: sympy.Expr, solution: Solution) -> tuple[sympy.Expr, sympy.Expr]:
+    """floor((i + k)/c) + rest = p  ->  i + k = c*(p - rest) + b with a new axis b < c, where i is the one unknown."""
+    quotients = [(c, atom) for c, atom in linear_terms(equation) if isinstance(atom, sympy.floor)]
+    inner = quotient(quotients[0][1]) if len(quotients) == 1 and quotients[0][0] == 1 else None
+    if inner is None:
+        return equation, target
+    numerator, divisor = inner
+    unknown = [(c, a) for c, a in linear_terms(numerator) if a != 1]
+    rest = equation - quotients[0][1]
+    axis = unknown[0][1] if len(unknown) == 1 and unknown[0][0] == 1 else None
+    if axis not in solution.free or rest.has(axis):
+        return equation, target
+    remainder = next(b for b in map(axis_symbol, (f"p{n}" for n in itertools.count())) if b not in solution.sizes)
+    solution.sizes[remainder] = divisor
+    solution.free.append(remainder)
+    return numerator, sympy.expand(divisor * (target - rest)) + remainder
 
 
 def _solve_one(

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphnn.emit.vector_math import emit_function
+from graphnn.emit.power import power
+from graphnn.emit.random import emit_threefry
+from graphnn.emit.vector_math import FUNCTIONS, emit_function
 from graphnn.emit.writer import Value, Writer, constant, element_type, lanes_of, mangle, vector_type
 from graphnn.errors import CompileError
-
-TRANSCENDENTAL = frozenset(("exp", "log", "expm1", "log1p", "tanh", "sigmoid"))
-LONGEST_CHAIN = 16  # |n| up to which x**n is a product; its error grows as n/2 ulp, libm's does not
 
 # fmt: off
 FLOAT_OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv",
@@ -39,7 +38,7 @@ def emit_scalar(w: Writer, fn: str, args: tuple[Value, ...], exponent: float | N
         return w.select(*args)
     if fn == "pow" and is_float:
         return power(w, args[0], args[1], exponent)
-    if fn in TRANSCENDENTAL and is_float:
+    if fn in FUNCTIONS and is_float:
         return emit_function(w, fn, args[0])
     emitter = (FLOAT_EMITTERS if is_float else INT_EMITTERS if element == "i64" else BOOL_EMITTERS).get(fn)
     if emitter is None:
@@ -97,57 +96,6 @@ def divide(w: Writer, a: Value, b: Value) -> tuple[Value, Value]:
     return w.select(below, w.binary("sub", quotient, one), quotient), w.select(below, w.binary("add", rest, b), rest)
 
 
-def power(w: Writer, x: Value, y: Value, exponent: float | None) -> Value:
-    """x**y as NumPy has it.
-
-    A small whole or half-whole constant exponent is a product, with a square root. float32 otherwise goes through
-    float64's exp(y*log|x|), whose error is far below a float32 ulp; float64 itself calls libm's pow.
-    """
-    if exponent is not None and abs(exponent) <= LONGEST_CHAIN and (2 * exponent).is_integer():
-        whole, half = divmod(abs(exponent), 1)
-        result = chain(w, x, int(whole))
-        if half:
-            root = w.intrinsic(f"sqrt.{mangle(x.type)}", x.type, x)
-            result = root if whole == 0 else w.binary("fmul", result, root)
-        return result if exponent >= 0 else w.binary("fdiv", constant(x.type, 1.0), result)
-    if element_type(x.type) == "double":
-        return w.intrinsic(f"pow.{mangle(x.type)}", x.type, x, y)
-    wide = vector_type("double", lanes_of(x.type))
-    base, to = w.convert("fpext", x, wide), w.convert("fpext", y, wide)
-    zero, one = constant(wide, 0.0), constant(wide, 1.0)
-    size = w.intrinsic(f"fabs.{mangle(wide)}", wide, base)
-    grown = emit_function(w, "exp", w.binary("fmul", to, emit_function(w, "log", size)))
-    whole_y = w.intrinsic(f"trunc.{mangle(wide)}", wide, to)
-    half_y = w.binary("fmul", to, constant(wide, 0.5))
-    is_whole = w.compare("fcmp oeq", whole_y, to)
-    is_odd = w.binary(
-        "and", is_whole, w.compare("fcmp une", w.intrinsic(f"trunc.{mangle(wide)}", wide, half_y), half_y)
-    )
-    signed = w.select(is_odd, w.intrinsic(f"copysign.{mangle(wide)}", wide, grown, base), grown)
-    # A negative base has no real power of a broken exponent, except that -inf counts as inf there.
-    negative = w.compare("fcmp olt", base, zero)
-    finite = w.compare("fcmp one", size, constant(wide, float("inf")))
-    undefined = w.binary("and", w.binary("and", negative, finite), w.compare("fcmp one", whole_y, to))
-    real = w.select(undefined, constant(wide, float("nan")), signed)
-    # 1**y and x**0 are 1 whatever the other is; (-1)**inf too.
-    unit = w.binary("or", w.compare("fcmp oeq", base, one), w.compare("fcmp oeq", to, zero))
-    endless = w.compare("fcmp oeq", w.intrinsic(f"fabs.{mangle(wide)}", wide, to), constant(wide, float("inf")))
-    unit = w.binary("or", unit, w.binary("and", w.compare("fcmp oeq", size, one), endless))
-    return w.convert("fptrunc", w.select(unit, one, real), x.type)
-
-
-def chain(w: Writer, x: Value, n: int) -> Value:
-    """x**n by repeated squaring, n >= 0."""
-    result: Value | None = None
-    while n:
-        if n & 1:
-            result = x if result is None else w.binary("fmul", result, x)
-        n >>= 1
-        if n:
-            x = w.binary("fmul", x, x)
-    return constant(x.type, 1.0) if result is None else result
-
-
 def overloaded(name: str) -> Callable[..., Value]:
     """The intrinsic of one to three arguments of its result's type."""
     return lambda w, *args: w.intrinsic(f"{name}.{mangle(args[0].type)}", args[0].type, *args)
@@ -169,6 +117,7 @@ INT_EMITTERS: dict[str, Callable[..., Value]] = {
     "min": overloaded("smin"),
     "floordiv": lambda w, a, b: divide(w, a, b)[0],
     "mod": lambda w, a, b: divide(w, a, b)[1],
+    "threefry": emit_threefry,
 }
 BOOL_EMITTERS: dict[str, Callable[..., Value]] = {
     "not": lambda w, a: w.binary("xor", a, constant(a.type, 1)),

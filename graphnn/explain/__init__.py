@@ -1,6 +1,6 @@
 """What a person looks at: formulas, derivations, drawings.
 
-formula.py     formula(), latex(): one node, or everything inlined, in index notation
+formula.py     formula(), latex(): one node, or down to tensors of one's choice, in index notation
 derivation.py  derivation(): the named steps from a definition to the formula that runs
 rewrites.py    the rewrites of simplify/ as equations, a step each
 text.py        an expression on one line

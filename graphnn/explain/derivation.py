@@ -6,8 +6,8 @@ derivation(loss, W)         a gradient: the adjoint of each op on the way, then 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import mpmath
@@ -21,10 +21,11 @@ from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import differentiate
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError
-from graphnn.explain.formula import described, formula, latex, words
+from graphnn.explain.formula import described, formula, latex, partials, words
 from graphnn.explain.rewrites import equation, reduction_of, rewrite_steps
 from graphnn.explain.text import expression_text
-from graphnn.simplify.engine import Accuracy
+from graphnn.simplify.algebra import reduce_rational
+from graphnn.simplify.engine import Accuracy, exposed_exponentials
 from graphnn.simplify.instances import check_instances
 from graphnn.simplify.passes import Simplified, simplify
 from graphnn.simplify.rules import Trace
@@ -33,18 +34,26 @@ from graphnn.simplify.stability import stabilise
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """`steps` are (rule, expression); `result` is the textbook form, `emitted` the one that runs, for `reason`."""
+    """`steps` are (rule, expression); `result` is the textbook form, `emitted` the one that runs, for `reason`.
+
+    `partials` holds LaTeX for the names of gradients.
+    """
 
     title: str
     steps: tuple[tuple[str, sympy.Basic], ...]
     result: sympy.Basic
     emitted: sympy.Basic
     reason: str
+    partials: Mapping[str, str] = field(default_factory=dict)
 
-    def latex(self) -> str:
-        """An aligned LaTeX environment: a line a step with the rule beside it, then the textbook form and what runs."""
+    def latex(self, names: Mapping[str, str] | None = None) -> str:
+        """An aligned LaTeX environment: a line a step with the rule beside it, then the textbook form and what runs.
+
+        `names` gives LaTeX for names of nodes, as in `gn.latex`.
+        """
         ends = [("result", self.result), (f"emitted ({self.reason})", self.emitted)]
-        lines = [f"& {latex(expr)} && {words(rule)}" for rule, expr in (*self.steps, *ends)]
+        shown = {**self.partials, **(names or {})}
+        lines = [f"& {latex(expr, shown)} && {words(rule)}" for rule, expr in (*self.steps, *ends)]
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
 
     def markdown(self) -> str:
@@ -63,20 +72,25 @@ class Derivation:
 
 
 def derivation(
-    target: Op | Tensor, wrt: Tensor | None = None, accuracy: Accuracy = "fast", ties: Ties = "first"
+    target: Op | Tensor,
+    wrt: Tensor | None = None,
+    accuracy: Accuracy = "fast",
+    ties: Ties = "first",
+    training: bool = True,
 ) -> Derivation:
     """How a derivative comes about.
 
     `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Scalar rewrites are checked
     numerically at random points (CompileError where the sides differ). DeriveError where there is no gradient. A
-    network gets the nodes of the gradient once, however often it is asked for.
+    network gets the nodes of the gradient once, however often it is asked for. The forms that run are those of training
+    unless training=False.
     """
     if isinstance(target, Tensor):
         if wrt is None:
             raise DeriveError(
                 f"derivation of '{target.name}' needs the tensor to differentiate by, as its second argument"
             )
-        return _of_tensor(target, wrt, accuracy, ties)
+        return _of_tensor(target, wrt, accuracy, ties, training)
     advice = "give a Tensor and the tensor to differentiate by: gn.derivation(y, x)"
     if not isinstance(target, Op):
         raise DeriveError(f"{described(target)}: {advice}")
@@ -99,7 +113,9 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
     ]
     found = through_output(body, symbol, slope)
     trace = Trace()
-    stable = stabilise("tight", sympy.factor(slope) if slope.is_Add else slope, trace)
+    access = Entry(sympy.Symbol("t"), sympy.S.Zero)
+    plain = reduce_rational(slope.xreplace({symbol: access}), exposed_exponentials)
+    stable = stabilise("tight", plain.xreplace({access: symbol}), trace)
     result: sympy.Basic = slope
     if found is not None:
         steps += found.steps
@@ -132,12 +148,12 @@ def _check(before: sympy.Expr, after: sympy.Expr, symbol: sympy.Symbol) -> None:
                 raise DeriveError(f"the rewrite {before} -> {after} is wrong at {symbol} = {point}: {a} and {b}")
 
 
-def _of_tensor(target: Tensor, wrt: Tensor, accuracy: Accuracy, ties: Ties) -> Derivation:
+def _of_tensor(target: Tensor, wrt: Tensor, accuracy: Accuracy, ties: Ties, training: bool) -> Derivation:
     (gradient,) = gradients(target, [wrt], ties)
     network = target.network
     before = network.ancestors([target])
     known = {t.name for t in before}
-    simplified = simplify(network, [target, gradient], accuracy=accuracy)
+    simplified = simplify(network, [target, gradient], accuracy=accuracy, training=training)
     check_instances(simplified.trace)
     adjoints = [n for n in network.ancestors([gradient]) if n.name not in known]
     steps = [("definition", _equation(target)), *((_op(node), _equation(node)) for node in adjoints)]
@@ -146,7 +162,8 @@ def _of_tensor(target: Tensor, wrt: Tensor, accuracy: Accuracy, ties: Ties) -> D
     made = simplified.made[gradient.name]
     emitted = reduction_of(made, made.body)
     reason = "exact relative to each element" if accuracy == "tight" else "saved outputs where they are accurate enough"
-    return Derivation(f"d {target.name} / d {wrt.name}", tuple(steps), textbook, emitted, reason)
+    title = f"d {target.name} / d {wrt.name}"
+    return Derivation(title, tuple(steps), textbook, emitted, reason, partials(network))
 
 
 def _equation(tensor: Tensor) -> sympy.Basic:

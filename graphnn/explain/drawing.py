@@ -18,7 +18,7 @@ from graphnn.declare.network import Network, Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORS = {"input": "#cfe3f7", "parameter": "#d5efd0", "state": "#e6e1f4", "op": "#fdf1d3"}
+COLORS = {"input": "#cfe3f7", "parameter": "#d5efd0", "state": "#e6e1f4", "mode": "#f6d9e0", "op": "#fdf1d3"}
 _SWEEPS = 8
 _CHARACTER, _GAP, _ROW = 0.075, 0.55, 0.62  # inches: a letter of a label, between layers, between rows
 

@@ -19,6 +19,9 @@ class _Printer(StrPrinter):  # type: ignore[misc]
     # Entries and reductions bring a _sympystr along, which sympy would prefer to the methods here.
     printmethod = "_expression_text"
 
+    def _print_Erfc(self, call: sympy.Expr) -> str:
+        return f"erfc({self._print(call.args[0])})"
+
     def _print_Equality(self, relation: sympy.Eq) -> str:
         return f"{self._print(relation.lhs)} = {self._print(relation.rhs)}"
 

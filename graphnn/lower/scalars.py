@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,26 @@ def _sigmoid(x: Any) -> Any:
     return (one if x >= 0 else e) / (one + e)
 
 
+def _through(function: Callable[[float], float]) -> Callable[[Any], Any]:
+    """A function of a float64, for both float dtypes."""
+    return lambda x: type(x)(function(x))
+
+
+def _threefry(key: int, counter: int) -> int:
+    """Threefry-2x32-20 on Python ints, the low half of each being the first word."""
+    word, turns = 2**32 - 1, (13, 15, 26, 6, 17, 29, 16, 24)
+    keys = [key & word, key >> 32 & word]
+    keys.append(0x1BD11BDA ^ keys[0] ^ keys[1])
+    a, b = (counter + keys[0]) & word, ((counter >> 32) + keys[1]) & word
+    for done in range(1, 21):
+        a = (a + b) & word
+        b = (b << turns[(done - 1) % 8] | b >> 32 - turns[(done - 1) % 8]) & word ^ a
+        if done % 4 == 0:
+            a = (a + keys[done // 4 % 3]) & word
+            b = (b + keys[(done // 4 + 1) % 3] + done // 4) & word
+    return (a | b << 32) - (b >> 31 << 64)
+
+
 # fmt: off
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add,            "sub": operator.sub,
@@ -63,11 +84,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,                  "log": np.log,
     "expm1": np.expm1,              "log1p": np.log1p,
     "tanh": np.tanh,                "sigmoid": _sigmoid,
+    "sin": np.sin,                  "cos": np.cos,
+    "erf": _through(math.erf),      "erfc": _through(math.erfc),
     "sign": np.sign,
     "max": _maximum,                "min": _minimum,
     "lt": operator.lt,              "le": operator.le,
     "eq": operator.eq,              "ne": operator.ne,
     "and": lambda a, b: a and b,    "or": lambda a, b: a or b,
-    "not": operator.not_,
+    "not": operator.not_,           "threefry": _threefry,
 }
 # fmt: on

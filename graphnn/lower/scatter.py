@@ -9,7 +9,8 @@
             out[token[r0], i2] += g[r0, i2]
 
 N*D additions instead of V*N*D tests. Whatever else the guard says becomes an If, and what the formula does with
-the sum becomes a nest of its own after these two. Works for every reducer, from its identity.
+the sum becomes a nest of its own after these two. Works for every reducer, from its identity. A guard that ties the
+reduced axes to the output's, as a window does, leaves few terms to each output: such a sum stays as it is.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ def match_scatter(formula: Formula, program: FormulaProgram) -> Scatter | None:
         return None
     if any(r.axis in axes_of(bound) for bound in inner for r in formula.axes):
         return None  # its loops go around those of the formula's axes
+    if any(_is_window(c, formula.axes, reduction.ranges) for c in left):
+        return None
     mapping: dict[Expr, Expr] = {Axis(axis): e for axis, e in solved.items()}
     checks = [c for r in formula.axes if r.axis in solved for c in _range_check(solved[r.axis], r, program)]
     conditions = tuple(substitute(c, mapping) for c in left)
@@ -84,6 +87,13 @@ def _unconditional_reduction(body: Expr) -> Reduce | None:
     if len(found) != 1 or any(found[0] in walk(branch) for branch in branches):
         return None
     return found[0]
+
+
+def _is_window(condition: Expr, axes: Iterable[Range], reduced: Iterable[Range]) -> bool:
+    """0 <= i0 - 2*r0: it leaves each output few terms to look at, as in the adjoint of a maximum over windows."""
+    held = axes_of(condition)
+    tied = all(held & {r.axis for r in ranges} for ranges in (axes, reduced))
+    return tied and not any(isinstance(e, Load) for e in walk(condition))
 
 
 def _solutions(condition: Expr, axes: list[Range]) -> Iterator[tuple[str, Expr]]:

@@ -9,6 +9,7 @@ FLOATS: frozenset[DType] = frozenset(("float32", "float64"))
 NUMBERS: frozenset[DType] = FLOATS | {"int64"}
 INTEGER_FUNCTIONS = frozenset(("add", "sub", "mul", "floordiv", "mod", "neg", "max", "min", "abs", "lt", "le"))
 LOGICAL_FUNCTIONS = frozenset(("and", "or", "not"))
+BIT_FUNCTIONS = frozenset(("threefry",))
 ANY_FUNCTIONS = frozenset(("eq", "ne", "select", "cast"))
 
 
@@ -16,6 +17,8 @@ def accepted(fn: str) -> frozenset[DType]:
     """The dtypes of a scalar function's arguments (of select: of its branches)."""
     if fn in LOGICAL_FUNCTIONS:
         return frozenset(("bool",))
+    if fn in BIT_FUNCTIONS:
+        return frozenset(("int64",))
     if fn in ANY_FUNCTIONS:
         return NUMBERS | {"bool"}
     return NUMBERS if fn in INTEGER_FUNCTIONS else FLOATS

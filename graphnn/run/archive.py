@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import struct
 import zipfile
 import zlib
@@ -28,6 +27,7 @@ import numpy as np
 
 from graphnn.errors import BoundaryError
 from graphnn.run.arrays import Array
+from graphnn.run.atomic import replacing
 from graphnn.run.manifest import Manifest
 
 FORMAT = 1
@@ -68,22 +68,11 @@ def write(path: str | PathLike[str], archive: Archive) -> None:
     head = {"format": FORMAT, "members": digests, "program": archive.manifest.to_json()}
     members = {_MANIFEST: json.dumps(head, sort_keys=True).encode(), **members}
 
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            with zipfile.ZipFile(file, "w") as container:
-                for name, data in members.items():
-                    info = zipfile.ZipInfo(name)  # dated 1980: the bytes do not depend on the clock
-                    info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".ll")) else zipfile.ZIP_STORED
-                    container.writestr(info, data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(target.parent)
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as container:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)  # dated 1980: the bytes do not depend on the clock
+            info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".ll")) else zipfile.ZIP_STORED
+            container.writestr(info, data)
 
 
 def read(path: str | PathLike[str]) -> Archive:
@@ -127,13 +116,3 @@ def _refusal(path: Any, why: str) -> BoundaryError:
     return BoundaryError(
         f"cannot load {os.fspath(path)!r}: {why}; compile and save the program again, or copy the file again"
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the rename durable, where directories can be opened."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import prod
 from typing import Any
@@ -52,8 +52,12 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Array]:
     """What makes uninitialised C-contiguous arrays of a shape; above a page, where it is worth 0.7 us, aligned ones."""
-    small = prod(shape) * dtype.itemsize <= _PAGE
-    return partial(np.empty if small else aligned_empty, shape, dtype)
+    return partial(np.empty if is_small(shape, dtype) else aligned_empty, shape, dtype)
+
+
+def is_small(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether an output of this shape is allocated as NumPy does."""
+    return prod(shape) * dtype.itemsize <= _PAGE
 
 
 def span(array: Array) -> tuple[int, int]:
@@ -69,6 +73,9 @@ class Spans:
         spans = sorted(span(array) for array in arrays if array.nbytes)
         self._starts = [start for start, _ in spans]
         self._ends = [end for _, end in spans]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
 
     def meet(self, start: int, end: int) -> bool:
         """Whether an address of [start, end) belongs to one of the arrays."""

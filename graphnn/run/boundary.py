@@ -69,11 +69,11 @@ class Boundary:
             arrays.append(array)
             shapes.append(array.shape)
         if len(arrays) == len(inputs) == len(self._expected):
-            resolved = self._resolve(tuple(shapes))
+            resolved = self.resolve(tuple(shapes))
         else:
             converted = self._convert(inputs)
             # Copied after the shapes are known to fit: a broadcast view may stand for any number of bytes.
-            resolved = self._resolve(tuple(array.shape for array in converted))
+            resolved = self.resolve(tuple(array.shape for array in converted))
             arrays = [array if array.flags.num & PLAIN == PLAIN else _copied(array) for array in converted]
         for position, name in self._bounded:
             array, bound = arrays[position], resolved.bounds[name]
@@ -95,7 +95,8 @@ class Boundary:
             )
         return [_typed(spec, inputs[spec.name]) for spec in self._inputs]
 
-    def _resolve(self, shapes: tuple[Shape, ...]) -> Resolved:
+    def resolve(self, shapes: tuple[Shape, ...]) -> Resolved:
+        """What these shapes of the inputs imply. Raises BoundaryError where they do not fit."""
         resolved = self._resolved.get(shapes)
         if resolved is None:
             resolved = resolve(self._manifest, shapes)
@@ -193,11 +194,16 @@ def _out_of_bounds(spec: BufferSpec, array: Array, bound: int) -> BoundaryError:
     )
 
 
+def deviation(spec: BufferSpec, length: int) -> float:
+    """How far from 1 the sum of a row of that many weights may be."""
+    return (length + 1) * _EPS[spec.dtype]
+
+
 def _check_distribution(spec: BufferSpec, array: Array) -> None:
     if prod(array.shape[:-1]) == 0:  # no rows
         return
     sums = np.add.reduce(array, axis=-1, dtype=np.float64)
-    tolerance = (array.shape[-1] + 1) * _EPS[spec.dtype]
+    tolerance = deviation(spec, array.shape[-1])
     # A NaN reaches both extremes and fails both comparisons.
     if not (_smallest(sums, None) >= 1 - tolerance and _largest(sums, None) <= 1 + tolerance):
         wrong = ~(np.abs(sums - 1) <= tolerance)

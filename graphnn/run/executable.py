@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from os import PathLike
-from threading import RLock
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from graphnn.errors import CompileError
 from graphnn.run.archive import Archive, write
-from graphnn.run.boundary import Boundary, by_keyword
-from graphnn.run.frame import Frame
+from graphnn.run.bound import Bound
+from graphnn.run.call import Call
 from graphnn.run.jit import assembly, load_object
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
-from graphnn.run.resolve import Resolved
-from graphnn.run.states import BoundStates, StateSource, bind_states
-
-# Calls through ctypes release the GIL.
-_Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+from graphnn.run.states import StateSource
 
 
 class Executable:
@@ -36,67 +29,46 @@ class Executable:
     assignment, changes the same state meanwhile is up to the caller. Arenas are kept for the next call.
     """
 
+    __slots__ = {
+        # A slot, so that a call runs the function object in it: this one, or the native entry once that is made.
+        "__call__": Call.run.__doc__,
+        "__dict__": "",
+        "__weakref__": "",
+    }
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any: ...
+
     def __init__(self, manifest: Manifest, code: bytes, llvm: str, state: StateSource) -> None:
         """`code` is the object of the text `llvm`. Raises CompileError where it cannot be linked."""
         self.manifest = manifest
         self.llvm = llvm
         self._code = code
-        self._native = load_object(code, manifest.entry)
-        self._function = _Entry(self._native.address)
-        self._source = state
-        self._states: BoundStates | None = None
-        self._boundary = Boundary(manifest)
-        self._gather = manifest.outputs.gather
-        self._updates = bool(manifest.updates)
-        self._frames: list[Frame] = []  # those no call is using; append and pop are atomic
-        self._lock = RLock()
+        self._call = Call(manifest, load_object(code, manifest.entry), state)
+        self._call.warm = partial(_use_entry, ref(self))
+        setattr(self, "__call__", self._call.run)  # noqa: B010
 
-    def __call__(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any:
-        """Run on one array per input, by name.
+    def bind(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Bound:
+        """A call on these very arrays, checked now: fill them, call it without arguments, read its outputs.
 
-        Raises BoundaryError for arrays that do not fit, CompileError where a check of `debug=True` fails.
+        Takes an array per input by name, C-contiguous, aligned and of the declared dtype; `out=` as in a call, else
+        the outputs are allocated here. Raises BoundaryError for arrays that do not fit or would have to be copied.
         """
-        if positional:
-            raise by_keyword(f"program {self.name!r}", (spec.name for spec in self.inputs))
-        arrays, resolved = self._boundary.admit(inputs)
-        if not self._updates:
-            return self._run(arrays, resolved, self._current_states(), out)
-        with self._lock:
-            states = self._current_states()
-            self._boundary.keep_apart(arrays, states)
-            try:
-                return self._run(arrays, resolved, states, out)
-            finally:
-                alone = states.version == self._source.version
-                self._source.version += 1
-                if alone:  # what this call changed, it changed in place: the pointers still hold
-                    states.version = self._source.version
+        return Bound(self._call, positional, inputs, out)
 
-    def _current_states(self) -> BoundStates:
-        states = self._states
-        if states is None or states.version != self._source.version:
-            with self._lock:
-                states = self._states = bind_states(self.manifest, self._source)
-        return states
+    def float_function(self, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
+        """A function that is called like this Executable and returns its one scalar output as a Python float.
 
-    def _run(self, arrays: list[np.ndarray[Any, Any]], resolved: Resolved, states: BoundStates, out: Any) -> Any:
-        if out is None:
-            results = {name: allocate() for name, allocate in resolved.allocators}
-        else:
-            results = self._boundary.admit_outputs(out, resolved, arrays, states)
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = Frame(self.manifest)
-        try:
-            frame.point(resolved, states, [*arrays, *results.values()])
-            code = self._function(frame.table_address, frame.sizes_address)
-        finally:
-            self._frames.append(frame)
-        if code:
-            check = self.manifest.checks.get(code, "it gives no check of that number")
-            raise CompileError(f"program {self.name!r} stopped with code {code}: {check}")
-        return self._gather(results)
+        Every call whose arrays are not of the shapes and dtypes of calls before goes to `otherwise`, so that errors are
+        the caller's to word. None where the output is no scalar of floats, or no native entry can be had.
+        """
+        outputs = self.outputs
+        fits = self.manifest.outputs.structure == "single" and not outputs[0].shape
+        if not fits or outputs[0].dtype not in ("float32", "float64"):
+            return None
+        entry = self._call.ready()
+        return None if entry is None else entry.function(otherwise, scalar=True)
 
     @property
     def name(self) -> str:
@@ -148,10 +120,20 @@ class Executable:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the program and its present state to one file, whole or not at all, for `graphnn.load`."""
-        with self._lock:
-            states = dict(zip((b.name for b in self.manifest.states), self._current_states().arrays, strict=True))
+        with self._call.lock:
+            states = dict(zip((b.name for b in self.manifest.states), self._call.states().arrays, strict=True))
             write(path, Archive(self.manifest, self._code, self.llvm, states))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an Executable holds native code and is not pickled: use save(path) and graphnn.load(path)")
 
     def __repr__(self) -> str:
         inputs, outputs = (", ".join(map(str, specs)) for specs in (self.inputs, self.outputs))
         return f"<Executable {self.name}({inputs}) -> {outputs}>"
+
+
+def _use_entry(program: ref[Executable]) -> None:
+    executable = program()
+    entry = None if executable is None else executable._call.ready()
+    if executable is not None and entry is not None:
+        setattr(executable, "__call__", entry.function(executable._call.run))  # noqa: B010

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from graphnn.run.arrays import Array, address, aligned_empty
 from graphnn.run.manifest import Manifest
+from graphnn.run.native.records import WORD, FrameWord
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates
 from graphnn.simplify.formula import Role
@@ -17,37 +18,89 @@ _BYTE = np.dtype(np.uint8)
 
 
 class Frame:
-    """Reused from call to call, by one call at a time; only what differs from the last call is written again."""
+    """Reused from call to call, by one call at a time; only what differs from the last call is written again.
+
+    Its memory is a record of `FrameWord`, for calls through the native entry, which uses the same frames.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
-        self._table = (ctypes.c_int64 * max(len(manifest.buffers), 1))()
-        self._sizes = (ctypes.c_int64 * max(len(manifest.sizes), 1))()
-        self.table_address = ctypes.addressof(self._table)
-        self.sizes_address = ctypes.addressof(self._sizes)
+        self._words = (ctypes.c_int64 * sum(frame_lengths(manifest)))()
+        self.address = ctypes.addressof(self._words)
+        table, sizes = places_in_frame(manifest)
+        self._table, self._sizes = table, sizes
+        self.table_address, self.sizes_address = self.address + WORD * table, self.address + WORD * sizes
         self._arrays = _positions(manifest, "input") + _positions(manifest, "output")
         self._state_positions = _positions(manifest, "state")
         self._arena: Array = aligned_empty((0,), _BYTE)
-        self._resolved: Resolved | None = None
-        self._states: BoundStates | None = None
 
     def point(self, resolved: Resolved, states: BoundStates, arrays: Iterable[Array]) -> None:
         """Fill both tables for a call; `arrays` are the inputs, then the outputs."""
-        table = self._table
-        if resolved is not self._resolved:
+        words, table = self._words, self._table
+        if words[FrameWord.PLAN] != resolved.serial:
             if resolved.arena_bytes > self._arena.nbytes:
                 self._arena = aligned_empty((resolved.arena_bytes,), _BYTE)
-            start = address(self._arena)
+            start = words[FrameWord.ARENA] = address(self._arena)
+            words[FrameWord.CAPACITY] = self._arena.nbytes
             for position, offset in resolved.temps:
-                table[position] = start + offset
+                words[table + position] = start + offset
             for position, size in enumerate(resolved.sizes):
-                self._sizes[position] = size
-            self._resolved = resolved
-        if states is not self._states:
+                words[self._sizes + position] = size
+            words[FrameWord.PLAN] = resolved.serial
+        if words[FrameWord.STATES] != states.serial:
             for position, pointer in zip(self._state_positions, states.addresses, strict=True):
-                table[position] = pointer
-            self._states = states
+                words[table + position] = pointer
+            words[FrameWord.STATES] = states.serial
         for position, array in zip(self._arrays, arrays, strict=True):
-            table[position] = address(array)
+            words[table + position] = address(array)
+
+
+class Frames:
+    """The frames of a program. A pool of the native entry, once there is one, takes the place of the list here."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._free: list[Frame] = []  # those no call is using; append and pop are atomic
+        self._all: dict[int, Frame] = {}
+        self._take: Callable[[], int | None] | None = None
+        self._give: Callable[[int], None] = self._keep
+
+    def __len__(self) -> int:
+        """How many calls ran at the same time, at most."""
+        return len(self._all)
+
+    def take(self) -> Frame:
+        """A frame that is the caller's until it is given back."""
+        if self._take is not None and (found := self._take()):
+            return self._all[found]
+        try:
+            return self._free.pop()
+        except IndexError:
+            frame = Frame(self._manifest)
+            self._all[frame.address] = frame
+            return frame
+
+    def give(self, frame: Frame) -> None:
+        self._give(frame.address)
+
+    def _keep(self, address: int) -> None:
+        self._free.append(self._all[address])
+
+    def share(self, take: Callable[[], int | None], give: Callable[[int], None]) -> None:
+        """Leave the frames to a pool that native code takes them from, too."""
+        self._take, self._give = take, give
+        while self._free:
+            give(self._free.pop().address)
+
+
+def frame_lengths(manifest: Manifest) -> tuple[int, int, int, int]:
+    """Words of a frame's parts: its head, output objects, the table of pointers, the table of sizes."""
+    return len(FrameWord), len(manifest.of("output")), max(len(manifest.buffers), 1), max(len(manifest.sizes), 1)
+
+
+def places_in_frame(manifest: Manifest) -> tuple[int, int]:
+    """Words from a frame's start to its table of pointers and to that of sizes."""
+    head, objects, table, _ = frame_lengths(manifest)
+    return head + objects, head + objects + table
 
 
 def _positions(manifest: Manifest, role: Role) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +28,9 @@ class NativeFunction:
         return int(function(buffers, sizes))
 
 
-def compile_object(text: str, target: Target) -> bytes:
+def compile_object(text: str, target: Target, opt: int = 2) -> bytes:
     """The relocatable object of a module. Raises CompileError where LLVM refuses the text."""
-    return bytes(target_machine(target).emit_object(parse(text)))
+    return bytes(target_machine(target, opt).emit_object(parse(text)))
 
 
 def assembly(text: str, target: Target) -> str:
@@ -58,18 +59,30 @@ def load_object(data: bytes, symbol: str) -> NativeFunction:
 
     Raises CompileError where the object needs a symbol that the process does not have.
     """
-    host()
-    try:
-        engine = llvm.create_lljit_compiler()
-        builder = llvm.JITLibraryBuilder().add_object_img(data).add_current_process().export_symbol(symbol)
-        library = builder.link(engine, LIBRARY)
-    except RuntimeError as error:
-        raise CompileError(f"LLVM could not link {symbol!r}: {error}") from error
+    library = link_object(data, (symbol,))
     return NativeFunction(library[symbol], library)
 
 
-def target_machine(target: Target) -> Any:
+def link_object(data: bytes, symbols: Sequence[str]) -> Any:
+    """Link an object into this process: what gives the address of each of the symbols, and keeps the code alive.
+
+    Raises CompileError where the object needs a symbol that the process does not have.
+    """
+    host()
+    try:
+        engine = llvm.create_lljit_compiler()
+        builder = llvm.JITLibraryBuilder().add_object_img(data).add_current_process()
+        for symbol in symbols:
+            builder.export_symbol(symbol)
+        return builder.link(engine, LIBRARY)
+    except RuntimeError as error:
+        raise CompileError(f"LLVM could not link {', '.join(map(repr, symbols))}: {error}") from error
+
+
+def target_machine(target: Target, opt: int = 2) -> Any:
     """`pic` and `small` give shorter addressing than llvmlite's `jitdefault`, and the object can go into a library."""
     host()
     chosen = llvm.Target.from_triple(target.triple)
-    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small")
+    return chosen.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=opt, reloc="pic", codemodel="small"
+    )

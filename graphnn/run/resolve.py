@@ -6,7 +6,8 @@ inputs x: float32[N, 64], y: int64[N] given as (33, 64) and (33,)  ->  N = 33, o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 
 from graphnn.errors import BoundaryError, CompileError
@@ -23,7 +24,7 @@ class Resolved:
     """What all calls with the same input shapes share.
 
     `sizes` are in the entry's order, `temps` are (position in the entry's table of buffers, offset in the arena),
-    `allocators` make an array for each output buffer.
+    `allocators` make an array for each output buffer; `serial` tells resolutions apart.
     """
 
     sizes: tuple[int, ...]
@@ -32,6 +33,7 @@ class Resolved:
     temps: tuple[tuple[int, int], ...]
     arena_bytes: int
     bounds: dict[str, int]
+    serial: int = field(default_factory=count(1).__next__)
 
 
 def resolve(manifest: Manifest, shapes: Sequence[Shape]) -> Resolved:

@@ -7,7 +7,8 @@ compiled for, and the program only reads, a converted copy is used until the own
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,13 +46,17 @@ class HeldState:
 
 @dataclass(slots=True)
 class BoundStates:
-    """The states' arrays in the manifest's order, as of `version`, and where they and the updated ones of them lie."""
+    """The states' arrays in the manifest's order, as of `version`, and where they and the updated ones of them lie.
+
+    `serial` tells bindings apart.
+    """
 
     version: int
     arrays: tuple[Array, ...]
     addresses: tuple[int, ...]
     spans: Spans
     updated: Spans
+    serial: int = field(default_factory=count(1).__next__)
 
 
 def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:

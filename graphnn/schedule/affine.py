@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphnn.lower.affine import affine, split
 from graphnn.lower.ir import Buffer
@@ -80,16 +80,38 @@ def layouts(buffers: Iterable[Buffer]) -> dict[str, tuple[int, ...]]:
     return {b.name: b.layout for b in buffers}
 
 
-def pins(first: Access, second: Access, axis: str, forbidden: frozenset[str]) -> bool:
+Extents = Mapping[str, int | None]  # of axes; None where it is not one known number
+
+
+def pins(first: Access, second: Access, axis: str, forbidden: Extents) -> bool:
     """Whether two accesses meet in one element only where `axis` has one value.
 
-    So it is where one dimension is the same expression in both, moves with `axis`, and holds none of the
-    `forbidden` axes (those that may differ between the two): t[i0, r0] and t[i0, i1] are pinned by i0.
+    So it is where one dimension is the same expression in both, moves with `axis`, and holds none of the `forbidden`
+    axes (those that may differ between the two), or holds them as other digits of a number: t[i0, r0] and t[i0, i1]
+    are pinned by i0, t[16*x + l] is pinned by x and by l < 16. `forbidden` holds the extent of `axis`, too.
     """
     for a, b in zip(first.index, second.index, strict=True):
-        if a == b and axis in axes_of(a) and not (axes_of(a) & forbidden) and coefficient(a, axis):
+        if a == b and axis in axes_of(a) and _is_digit(a, axis, forbidden):
             return True
     return False
+
+
+def _is_digit(expr: Expr, axis: str, forbidden: Extents) -> bool:
+    """Whether an index can only be the same if `axis` is, whatever values the forbidden axes take."""
+    step = coefficient(expr, axis)
+    if not step:
+        return False
+    others = [name for name in axes_of(expr) if name in forbidden and name != axis]
+    own, lower = forbidden.get(axis), 0
+    for name in others:
+        extent, distance = forbidden[name], coefficient(expr, name)
+        if distance is None:
+            return False
+        if own is None or distance % (step * own):
+            if extent is None:
+                return False
+            lower += abs(distance) * (extent - 1)
+    return lower < abs(step)
 
 
 def conflicts(first: Iterable[Access], second: Iterable[Access]) -> list[tuple[Access, Access]]:
@@ -98,11 +120,17 @@ def conflicts(first: Iterable[Access], second: Iterable[Access]) -> list[tuple[A
     return [(a, b) for a in first for b in later if a.buffer == b.buffer and (a.writes or b.writes)]
 
 
-def independent(axis: str, body: Body, inner_axes: Iterable[str]) -> bool:
-    """Whether the iterations of a loop over `axis` touch nothing in common that one of them writes.
+def independent(loop: Range, body: Body, inside: Extents) -> bool:
+    """Whether the iterations of a loop touch nothing in common that one of them writes.
 
-    `inner_axes` are the axes bound inside the loop.
+    `inside` holds the extents of the axes that are bound inside the loop.
     """
     found = accesses(body)
-    forbidden = frozenset(inner_axes)
-    return all(pins(a, b, axis, forbidden) for a, b in conflicts(found, found))
+    forbidden = {**inside, loop.axis: known_extent(loop)}
+    return all(pins(a, b, loop.axis, forbidden) for a, b in conflicts(found, found))
+
+
+def known_extent(r: Range) -> int | None:
+    """The number of iterations of a range, where it is a constant."""
+    extent = extent_of(r)
+    return int(extent.value) if isinstance(extent, Const) else None

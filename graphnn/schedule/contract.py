@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Stmt, Store, fused_factors
-from graphnn.schedule.affine import layouts
-from graphnn.schedule.cost import CostModel, volume
+from graphnn.schedule.affine import extent_of
+from graphnn.schedule.cost import CostModel, estimate, volume
 from graphnn.schedule.guards import excluded, in_range, place_guards, rectangular
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
 from graphnn.schedule.operands import Side, Space, prepare
 from graphnn.schedule.statements import Body, names_in, reads, writes
-from graphnn.simplify.expr import Const, Expr, Range, axes_of
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Range, axes_of, index_constant, substitute
 
 # Fewer multiply-adds than a 4 x 8 tile over 4 terms do not pay for a tile's set-up and its masked tails.
 MIN_WORK = 4 * 8 * 4
-TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
+# A tile does about 8 times the multiply-adds of a plain loop in the same time; more masked terms than that are a loss.
+MAX_MASKED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def contract(program: Program, machine: Machine) -> Program:
     is copied to a temp first, by a nest ahead of the contraction, outside of all loops it does not depend on. A
     guard, or bounds of k that move with m or n, become zeros of that copy: an infinity times such a zero is NaN.
     Among the choices of m, n and roles the cheapest is taken. Left alone: constant extents with fewer than
-    MIN_WORK multiply-adds.
+    MIN_WORK multiply-adds, and sums of which nearly all terms would be such zeros.
     """
     names = {b.name for b in program.buffers} | set(program.sizes) | names_in(program.body)
     buffers = list(program.buffers)
@@ -69,7 +70,7 @@ def _contract_nest(
     everything = (*nest.loops, *fold.ranges)
     if all(is_constant(r) for r in everything) and volume(everything) < MIN_WORK:
         return None
-    model = CostModel(layouts(program.buffers), machine)
+    model = CostModel.of(program.buffers, machine)
     candidates = list(_candidates(program, nest, fold, names))
     if not candidates:
         return None
@@ -90,16 +91,27 @@ def _candidates(program: Program, nest: Nest, fold: Fold, names: set[str]) -> It
                 k = rectangular(fold, moving)
                 if k is None:
                     break
+                if volume(k) > MAX_MASKED * _terms(fold, nest.loops):
+                    continue
                 safe = [in_range(program, factor, (*nest.loops, *k)) for factor in (a, b)]
                 guards = place_guards(excluded(fold, k), (m, n), safe)
                 if guards is None:
                     continue  # with all bounds free of the loops, a condition less may be in the way
-                space = Space(program, nest.loops, k, names)
+                space = Space(program, nest.loops, k, rectangular(fold, nest.loops), names)
                 a_side = prepare(space, a, guards[0], m, lanes=False)
                 b_side = prepare(space, b, guards[1], n, lanes=True)
                 if a_side is not None and b_side is not None:
                     yield Candidate(tuple(r for r in nest.loops if r not in (m, n)), k, a_side, b_side)
                     break
+
+
+def _terms(fold: Fold, loops: tuple[Range, ...]) -> float:
+    """How many terms the fold has in the middle of the loops."""
+    middle: dict[Expr, Expr] = {}
+    for r in loops:
+        lo, hi = (estimate(substitute(bound, middle)) for bound in (r.lo, r.hi))
+        middle[Axis(r.axis)] = index_constant(int(lo + hi) // 2)
+    return max(1.0, volume(Range(r.axis, substitute(r.lo, middle), substitute(r.hi, middle)) for r in fold.ranges))
 
 
 def _outputs(nest: Nest) -> Nest:
@@ -112,20 +124,20 @@ def is_constant(r: Range) -> bool:
 
 
 def _cost(c: Candidate, rest: Body, model: CostModel) -> float:
-    """Vector instructions: the tile's multiply-adds and loads, the epilogue, and the packing of the factors."""
-    m, n = c.a.own, c.b.own
+    """Vector instructions: the tiles, and the packing of the factors."""
     lanes = model.lanes(rest)
-    outer = volume(c.outer)
-    rows, terms = volume((m,)), volume(c.k)
-    vectors = -(-volume((n,)) // lanes)
-    loads = 1 / max(1.0, min(rows, TILE_ROWS)) + 1 / max(1.0, min(vectors, TILE_VECTORS))
-    total = outer * rows * vectors * (terms * max(1.0, loads) + model.body(rest, n.axis, lanes))
-    for copy in (c.a.copy, c.b.copy):
-        if copy is not None:
-            repeats = volume(c.outer[: copy.depth(c.outer)])
-            per_vector = 1 + model.expression(copy.value, copy.ranges[-1].axis, lanes)
-            total += repeats * volume(copy.ranges) / lanes * per_vector
-    return total
+    total, factors = 0.0, []
+    for number, side in enumerate((c.a, c.b)):
+        copy = side.copy
+        if copy is None:
+            factors.append(side.factor)
+            continue
+        name = f"copy {number}"
+        shape = tuple(map(extent_of, copy.ranges))
+        model = model.beside(Buffer(name, side.factor.dtype, shape, "temp", copy.layout))
+        factors.append(Load(name, copy.index, side.factor.dtype))
+        total += volume(c.outer[: copy.depth(c.outer)]) * model.copy(copy.ranges, copy.value, lanes)
+    return total + volume(c.outer) * model.contraction(c.a.own, c.b.own, c.k, factors[0], factors[1], rest)
 
 
 def _build(c: Candidate, fold: Fold, rest: Body, names: set[str]) -> tuple[Body, tuple[Buffer, ...]]:

@@ -9,18 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store
-from graphnn.schedule.affine import stride
+from graphnn.lower.affine import affine
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.schedule.affine import coefficient, layouts, stride
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import own_expressions, statements
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, children
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, axes_of, children
 
+TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
+LINE, CACHE_LINES = 16, 512  # float32 of a cache line, and the lines of a first-level cache of 32 KB
+SECOND_LINES = 8192  # lines of half of a second-level cache of 1 MB
+MISS = 6  # a line that comes from the second level or further
+SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetched, and again for the lane's neighbour
 SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
 LATENCY = 3  # cycles that a chain of adds waits per term, beyond the instruction itself
 ENTRY = 4  # instructions to enter a vector loop: its bounds, and the mask of its tail
 CHEAP, DIVISION, POLYNOMIAL = 1, 4, 12  # instructions; the last is the length of the exp and log kernels
+ERROR_FUNCTION, ANGLE = 50, 60  # an exponential, a polynomial and two quotients; a reduction and two polynomials
 WEIGHTS = dict.fromkeys(("exp", "log", "expm1", "log1p", "tanh", "sigmoid", "pow"), POLYNOMIAL)
 WEIGHTS |= dict.fromkeys(("div", "sqrt"), DIVISION)
+WEIGHTS |= dict.fromkeys(("erf", "erfc"), ERROR_FUNCTION) | dict.fromkeys(("sin", "cos"), ANGLE)
+WEIGHTS["threefry"] = 80  # three instructions to each of 20 rounds, and the injections of the key
 
 
 def estimate(expr: Expr, size: int = SIZE) -> float:
@@ -51,8 +60,35 @@ def estimate(expr: Expr, size: int = SIZE) -> float:
 
 
 def extent(lo: Expr, hi: Expr, size: int = SIZE) -> float:
-    """How many iterations an interval is taken to have."""
-    return max(0.0, estimate(hi, size) - estimate(lo, size))
+    """How many iterations an interval is taken to have: (p + 1) // 2 - p // 2 is 1/2, wherever p is."""
+    lows = lo.args if isinstance(lo, Op) and lo.fn == "max" else (lo,)
+    ends = hi.args if isinstance(hi, Op) and hi.fn == "min" else (hi,)
+    found = [gap for low in lows for end in ends if (gap := _gap(low, end)) is not None]
+    return max(0.0, min([estimate(hi, size) - estimate(lo, size), *found]))
+
+
+def _gap(lo: Expr, hi: Expr) -> float | None:
+    """hi - lo where that is a number; a quotient by a number counts as a fraction."""
+    difference = _linear(hi)
+    for atom, factor in _linear(lo).items():
+        difference[atom] = difference.get(atom, 0.0) - factor
+    number = difference.pop(None, 0.0)
+    return None if any(difference.values()) else number
+
+
+def _linear(expr: Expr) -> dict[Expr | None, float]:
+    """An expression as atoms with their factors; its constant stands under None."""
+    form = affine(expr)
+    found: dict[Expr | None, float] = {None: float(form.constant)}
+    for atom, factor in form.terms:
+        parts: dict[Expr | None, float] = {atom: 1.0}
+        divisor = 1.0
+        match atom:
+            case Op(fn="floordiv", args=(dividend, Const(value=value))):
+                parts, divisor = _linear(dividend), float(value)
+        for part, weight in parts.items():
+            found[part] = found.get(part, 0.0) + factor * weight / divisor
+    return found
 
 
 def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
@@ -61,11 +97,23 @@ def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
 
 
 class CostModel:
-    """Costs under given layouts: {buffer: logical axes from slowest to fastest}."""
+    """Costs under given layouts: {buffer: logical axes from slowest to fastest}, and shapes where they are known."""
 
-    def __init__(self, layouts: dict[str, tuple[int, ...]], machine: Machine) -> None:
-        self.layouts = layouts
-        self.machine = machine
+    def __init__(
+        self, layouts: dict[str, tuple[int, ...]], machine: Machine, shapes: dict[str, tuple[Expr, ...]] | None = None
+    ) -> None:
+        self.layouts, self.machine, self.shapes = layouts, machine, shapes or {}
+
+    @classmethod
+    def of(cls, buffers: Iterable[Buffer], machine: Machine) -> CostModel:
+        """The model of buffers as they are laid out."""
+        known = tuple(buffers)
+        return cls(layouts(known), machine, {b.name: b.shape for b in known})
+
+    def beside(self, buffer: Buffer) -> CostModel:
+        """The model with one more buffer."""
+        name = buffer.name
+        return CostModel(self.layouts | {name: buffer.layout}, self.machine, self.shapes | {name: buffer.shape})
 
     def lanes(self, body: Iterable[Stmt]) -> int:
         """The lanes of a vector loop around `body`: its widest computed value fills a vector."""
@@ -86,16 +134,60 @@ class CostModel:
                 return extent(lo, hi) * self.body(body, axis, lanes)
             case Fold(ranges=ranges, value=value):
                 return volume(ranges) * (self.expression(value, axis, lanes) + LATENCY)
-            case Contract(m=m, n=n, k=k, body=body):
-                width = self.lanes(body)
-                per_vector = 2 * volume(k) + self.body(body, n.axis, width)
-                return extent(m.lo, m.hi) * math.ceil(extent(n.lo, n.hi) / width) * per_vector
+            case Contract(m=m, n=n, k=k, a=a, b=b, body=body):
+                return self.contraction(m, n, k, a, b, body)
             case If(body=body):
                 return expressions + self.body(body, axis, lanes)
             case Store(buffer=buffer, index=index) | Accumulate(buffer=buffer, index=index):
                 return expressions + self.access(buffer, index, axis, lanes)
             case Let():
                 return expressions
+
+    def contraction(self, m: Range, n: Range, k: tuple[Range, ...], a: Expr, b: Expr, body: Iterable[Stmt]) -> float:
+        """A tile's multiply-adds and loads, its epilogue, and the lines that do not stay in the first cache.
+
+        A tile's columns of `b` are read by all rows before the next columns come: `a` is read once for each.
+        """
+        body = tuple(body)
+        lanes = self.lanes(body)
+        rows, terms = volume((m,)), volume(k)
+        vectors = math.ceil(volume((n,)) / lanes)
+        loads = 1 / max(1.0, min(rows, TILE_ROWS)) + 1 / max(1.0, min(vectors, TILE_VECTORS))
+        scattered = sum(isinstance(s, Store) and not self._runs_along(s.buffer, s.index, n.axis) for s in body)
+        epilogue = self.body(body, n.axis, lanes) + SCATTER * lanes * scattered
+        again = math.ceil(rows / TILE_ROWS) if terms * min(vectors, TILE_VECTORS) > SECOND_LINES else 1
+        misses = self.misses(a, (m, *k)) * math.ceil(vectors / TILE_VECTORS) + self.misses(b, (n, *k)) * again
+        return rows * vectors * (terms * max(1.0, loads) + epilogue) + MISS * misses
+
+    def copy(self, ranges: tuple[Range, ...], value: Expr, lanes: int) -> float:
+        """Storing a value over ranges, the last one in lanes; beyond the first cache its lines count, too."""
+        elements = volume(ranges)
+        instructions = elements / lanes * (1 + self.expression(value, ranges[-1].axis, lanes))
+        lines = elements / LINE
+        return instructions + (2 * MISS * lines if lines > CACHE_LINES else 0.0)
+
+    def misses(self, factor: Expr, loops: Iterable[Range]) -> float:
+        """The lines of a factor, where they are more than the first cache has."""
+        lines = self.lines(factor, loops) if isinstance(factor, Load) else 0.0
+        return lines if lines > CACHE_LINES else 0.0
+
+    def lines(self, load: Load, loops: Iterable[Range]) -> float:
+        """How many cache lines the loops touch: whole rows of whole dimensions are one run of memory."""
+        ranges = tuple(loops)
+        spans = [
+            1 + sum(abs(coefficient(e, r.axis) or 1) * (volume((r,)) - 1) for r in ranges if r.axis in axes_of(e))
+            for e in load.index
+        ]
+        shape = self.shapes.get(load.buffer)
+        run, apart, whole = 1.0, 1.0, True
+        for d in reversed(self.layouts.get(load.buffer, range(len(spans)))):
+            run, apart = (run * spans[d], apart) if whole else (run, apart * spans[d])
+            whole = whole and shape is not None and spans[d] >= estimate(shape[d])
+        return apart * math.ceil(run / LINE)
+
+    def _runs_along(self, buffer: str, index: tuple[Expr, ...], axis: str) -> bool:
+        layout = self.layouts.get(buffer)
+        return layout is None or stride(index, axis, layout) == 1
 
     def expression(self, expr: Expr, axis: str | None, lanes: int) -> float:
         """Index arithmetic on plain axes is free: addressing modes do it."""
@@ -104,7 +196,7 @@ class CostModel:
                 gathers = sum(self.expression(e, axis, lanes) for e in index if not isinstance(e, Axis | Const))
                 return gathers + self.access(buffer, index, axis, lanes)
             case Op(fn=fn, dtype=dtype):
-                weight = 0 if dtype == "int64" else WEIGHTS.get(fn, CHEAP)
+                weight = WEIGHTS.get(fn, 0 if dtype == "int64" else CHEAP)
                 return weight + sum(self.expression(e, axis, lanes) for e in children(expr))
             case _:
                 return 0.0

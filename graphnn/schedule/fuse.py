@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from graphnn.lower.ir import Program, Stmt
-from graphnn.schedule.affine import layouts
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.forward import forward_stores
 from graphnn.schedule.loops import best_lanes
@@ -42,10 +41,11 @@ class Fuser:
     """One run of the pass; it keeps the names, and counts the loads of each buffer, of the whole program."""
 
     def __init__(self, program: Program, machine: Machine) -> None:
-        self.model = CostModel(layouts(program.buffers), machine)
+        self.model = CostModel.of(program.buffers, machine)
         self.temps = frozenset(b.name for b in program.buffers if b.role == "temp")
         self.names = names_in(program.body) | set(program.sizes)
         self.loads = _count(accesses(program.body))
+        self.costs: dict[int, tuple[Stmt, float]] = {}  # by identity; the statement is kept, so that its id stays its own
 
     def fuse(self, body: Body) -> Body:
         """The body with its statements fused, consumers in order, each with its nearest producer first."""
@@ -75,6 +75,12 @@ class Fuser:
                 return earlier if up else earlier + len(between)
         return None
 
+    def _cost(self, stmt: Stmt) -> float:
+        """The cost of a statement at its best vector loops."""
+        if id(stmt) not in self.costs:
+            self.costs[id(stmt)] = stmt, best_lanes(stmt, self.model)[0]
+        return self.costs[id(stmt)][1]
+
     def _merge(self, first: Effects, second: Effects) -> Stmt | None:
         taken = set(self.names)
         match = match_loops(first, second, taken)
@@ -85,8 +91,7 @@ class Fuser:
         dead = frozenset(t for t in self.temps & writes(body) if not others[t])
         body = without_stores(body, dead - reads(body))
         merged = _around(match, body)
-        separate = sum(best_lanes(e.stmt, self.model)[0] for e in (first, second))
-        if not body or best_lanes(merged, self.model)[0] > LOCALITY * separate:
+        if not body or self._cost(merged) > LOCALITY * sum(self._cost(e.stmt) for e in (first, second)):
             return None
         self.names = taken
         self.loads = others + _count(accesses((merged,)))

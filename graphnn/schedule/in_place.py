@@ -38,8 +38,6 @@ def _merge_copy(program: Program, body: list[Effects], copy: Stmt, state: str, t
     producer = rest.pop(at)
     if state in producer.writes or any({state, temp} & e.writes for e in rest):
         return None
-    if any(temp in e.reads for e in rest[:at]):
-        return None
     stored = {a.index for a in producer.accesses if a.buffer == temp}
     if len(stored) != 1 or any(a.buffer == state and a.index not in stored for a in producer.accesses):
         return None

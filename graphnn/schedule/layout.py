@@ -24,20 +24,24 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
     effects = [Effects.of(stmt) for stmt in program.body]
     chosen = layouts(program.buffers)
     fixed = _operands(program.body)
+    model = CostModel(chosen, machine)
+    known: dict[int, float] = {}  # the cost of a statement under the chosen layouts; a large one has many buffers
     for buffer in program.buffers:
         if buffer.role != "temp" or len(buffer.shape) < 2 or buffer.name in fixed:
             continue
-        users = [e.stmt for e in effects if buffer.name in e.reads | e.writes]
-        options = [buffer.layout]
-        options += [(*(d for d in buffer.layout if d != fast), fast) for fast in reversed(buffer.layout[:-1])]
-        costs = [_cost(users, chosen | {buffer.name: option}, machine) for option in options]
-        chosen[buffer.name] = options[costs.index(min(costs))]
+        users = [n for n, e in enumerate(effects) if buffer.name in e.reads | e.writes]
+        for n in users:
+            if n not in known:
+                known[n] = best_lanes(effects[n].stmt, model)[0]
+        least = sum(known[n] for n in users)
+        for fast in reversed(buffer.layout[:-1]):
+            option = (*(d for d in buffer.layout if d != fast), fast)
+            other = CostModel(chosen | {buffer.name: option}, machine)
+            costs = {n: best_lanes(effects[n].stmt, other)[0] for n in users}
+            if sum(costs.values()) < least:
+                least, chosen[buffer.name], model = sum(costs.values()), option, other
+                known |= costs
     return replace(program, buffers=tuple(replace(b, layout=chosen[b.name]) for b in program.buffers))
-
-
-def _cost(users: list[Stmt], chosen: dict[str, tuple[int, ...]], machine: Machine) -> float:
-    model = CostModel(chosen, machine)
-    return sum(best_lanes(stmt, model)[0] for stmt in users)
 
 
 def _operands(body: tuple[Stmt, ...]) -> set[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from graphnn.lower.ir import Contract, Let, Store
-from graphnn.schedule.affine import conflicts, pins
-from graphnn.schedule.nest import Nest, axes_inside, moves_inward, peel, wrap
+from graphnn.schedule.affine import Extents, conflicts, pins
+from graphnn.schedule.nest import Nest, extents_inside, moves_inward, peel, wrap
 from graphnn.schedule.reorder import Effects
 from graphnn.schedule.statements import Access, Body, accesses, fresh_name, names_in, reads, rename, writes
 from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
@@ -42,16 +42,14 @@ def match_loops(first: Effects, second: Effects, taken: set[str]) -> Match | Non
     (other,) = rename((second.stmt,), apart)
     a, b = peel(first.stmt), peel(other)
     pairs = conflicts(first.accesses, accesses((other,)))
-    axes = frozenset(axes_inside((first.stmt, other)))
+    axes = extents_inside((first.stmt, other))
     whole = _match(a, b, pairs, axes)
     if whole is None or (whole.complete and a.contract is None and b.contract is None):
         return whole
     return _as_epilogue(whole) or _match(a, b, pairs, axes, prefix=True)
 
 
-def _match(
-    a: Nest, b: Nest, pairs: list[tuple[Access, Access]], axes: frozenset[str], prefix: bool = False
-) -> Match | None:
+def _match(a: Nest, b: Nest, pairs: list[tuple[Access, Access]], axes: Extents, prefix: bool = False) -> Match | None:
     """Match loops greedily from the outside in; each must pin all `pairs` given those outside of it.
 
     With `prefix`, only in the order in which they are, and without the m and n of a contraction.
@@ -68,7 +66,7 @@ def _match(
                 if _same_bounds(p, c, names)
                 and _may_come_next(a, p, left_a)
                 and _may_come_next(b, c, left_b)
-                and _all_pinned(pairs, p.axis, names | {c.axis: p.axis}, axes - {r.axis for r in (*common, p)})
+                and _all_pinned(pairs, p.axis, names | {c.axis: p.axis}, _without(axes, common))
             ),
             None,
         )
@@ -104,13 +102,17 @@ def _may_come_next(nest: Nest, loop: Range, left: list[Range]) -> bool:
     return not axes_of(loop.lo) & waiting and not axes_of(loop.hi) & waiting and moves_inward(nest, loop.axis)
 
 
-def _all_pinned(
-    pairs: list[tuple[Access, Access]], axis: str, names: dict[str, str], forbidden: frozenset[str]
-) -> bool:
+def _all_pinned(pairs: list[tuple[Access, Access]], axis: str, names: dict[str, str], forbidden: Extents) -> bool:
     axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in names.items()}
     return all(
         pins(x, replace(y, index=tuple(substitute(e, axes) for e in y.index)), axis, forbidden) for x, y in pairs
     )
+
+
+def _without(axes: Extents, common: list[Range]) -> Extents:
+    """The axes that may differ between two accesses inside of the common loops."""
+    shared = {r.axis for r in common}
+    return {name: extent for name, extent in axes.items() if name not in shared}
 
 
 def _as_epilogue(match: Match) -> Match | None:

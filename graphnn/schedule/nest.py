@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphnn.lower.ir import Contract, Fold, For, Stmt
-from graphnn.schedule.affine import independent
-from graphnn.schedule.statements import Body, bound_axes, statements
+from graphnn.schedule.affine import independent, known_extent
+from graphnn.schedule.statements import Body, bound_ranges, statements
 from graphnn.simplify.expr import Range, axes_of
 
 
@@ -46,9 +46,9 @@ def wrap(loops: Iterable[Range], body: Body) -> Body:
     return body
 
 
-def axes_inside(body: Iterable[Stmt]) -> set[str]:
-    """The axes that are bound somewhere in a body."""
-    return {axis for stmt in statements(body) for axis in bound_axes(stmt)}
+def extents_inside(body: Iterable[Stmt]) -> dict[str, int | None]:
+    """The extents of the axes that are bound somewhere in a body."""
+    return {r.axis: known_extent(r) for stmt in statements(body) for r in bound_ranges(stmt)}
 
 
 def moves_inward(nest: Nest, axis: str) -> bool:
@@ -57,14 +57,16 @@ def moves_inward(nest: Nest, axis: str) -> bool:
     Its iterations are independent, and no bound of another loop or of a loop inside moves with it.
     """
     others = [r for r in nest.loops if r.axis != axis]
+    bounded = list(others)
     for stmt in statements(nest.body):
         if isinstance(stmt, For):
-            others.append(Range(stmt.axis, stmt.lo, stmt.hi))
+            bounded.append(Range(stmt.axis, stmt.lo, stmt.hi))
         elif isinstance(stmt, Fold):
-            others += stmt.ranges
+            bounded += stmt.ranges
         elif isinstance(stmt, Contract):
             return False
-    if any(axis in axes_of(bound) for r in others for bound in (r.lo, r.hi)):
+    if any(axis in axes_of(bound) for r in bounded for bound in (r.lo, r.hi)):
         return False
-    inner = {r.axis for r in nest.loops if r.axis != axis} | axes_inside(nest.body)
-    return independent(axis, nest.body, inner)
+    inner = {r.axis: known_extent(r) for r in others} | extents_inside(nest.body)
+    loop = next(r for r in nest.loops if r.axis == axis)
+    return independent(loop, nest.body, inner)

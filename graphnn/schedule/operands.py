@@ -9,6 +9,7 @@ from graphnn.lower.affine import Affine, affine, never_positive
 from graphnn.lower.guards import conjunction, conjuncts, nonpositive_forms
 from graphnn.lower.ir import Buffer, Program, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of, is_affine, is_size, position_in, stride
+from graphnn.schedule.guards import in_range
 from graphnn.schedule.nest import wrap
 from graphnn.schedule.statements import Body, fresh_name
 from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity_of, walk
@@ -16,11 +17,12 @@ from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A temp over `ranges` that holds `value`; the contraction loads it at `index`."""
+    """A temp over `ranges` that holds `value`; the contraction loads it at `index`. Its `layout` orders the ranges."""
 
     ranges: tuple[Range, ...]
     value: Expr
     index: tuple[Expr, ...]
+    layout: tuple[int, ...]
 
     def depth(self, outer: Sequence[Range]) -> int:
         """How many of the `outer` loops the copying nest must be inside of."""
@@ -35,7 +37,7 @@ class Copy:
         dtype, origin = self.value.dtype, self.value.origin
         place = tuple(map(position_in, self.ranges))
         nest = wrap(self.ranges, (Store(name, place, self.value, origin),))
-        return Load(name, self.index, dtype, origin), Buffer(name, dtype, shape, "temp", default_layout(shape)), nest
+        return Load(name, self.index, dtype, origin), Buffer(name, dtype, shape, "temp", self.layout), nest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,15 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The program, the loops around and the k ranges of a contraction in the making, and the names that are taken."""
+    """The program, the loops around and the k ranges of a contraction in the making, and the names that are taken.
+
+    `hull` are k ranges with bounds that hold wherever the loops are; None where there are none.
+    """
 
     program: Program
     loops: tuple[Range, ...]
     k: tuple[Range, ...]
+    hull: tuple[Range, ...] | None
     names: set[str]
 
 
@@ -62,24 +68,35 @@ def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, lanes: b
 
     In place, if it is an affine load. With zeros around it, if its conditions say no more than that an affine load is
     in range (a convolution's padding, and the adjoint of one without): x[p - 1] if 1 <= p -> x.packed[p], with
-    x.packed[0] = 0. Else it is packed into [k..., n] or [m, k...] through its own expression.
+    x.packed[0] = 0. Else it is packed into [k..., n] or [m, k...] through its own expression. A copy with zeros lies in
+    memory as its source does, except that where `lanes` its own axis is the fastest.
     """
     layout = space.program.buffer(factor.buffer).layout if isinstance(factor, Load) else ()
     if guard is None and isinstance(factor, Load) and _readable(factor, own, lanes, layout):
         return Side(factor, own, None)
-    padded = _pad(space, factor, guard)
-    if padded is not None:
-        load = Load("", padded.index, factor.dtype)
-        if _readable(load, own, lanes, default_layout(padded.index)):
-            return Side(factor, own, padded)
-    ranges = (*space.k, own) if lanes else (own, *space.k)
-    if not all(is_size(bound) for r in ranges for bound in (r.lo, r.hi)):
+    padded = _pad(space, factor, guard, own if lanes else None)
+    if padded is not None and _readable(Load("", padded.index, factor.dtype), own, lanes, padded.layout):
+        return Side(factor, own, padded)
+    k: tuple[Range, ...] | None = space.k
+    if not all(is_size(bound) for r in (own, *space.k) for bound in (r.lo, r.hi)):
+        # Bounds that move with the loops around: what they select is read from a copy of everything, made once.
+        whole = space.hull is not None and in_range(space.program, factor, (*space.loops, *space.hull))
+        k = space.hull if whole else None
+    if k is None:
         return None
-    return Side(factor, own, Copy(ranges, _where(guard, factor), tuple(map(position_in, ranges))))
+    ranges = (*k, own) if lanes else (own, *k)
+    index = tuple(map(position_in, ranges))
+    return Side(factor, own, Copy(ranges, _where(guard, factor), index, default_layout(index)))
 
 
 def _readable(load: Load, own: Range, lanes: bool, layout: Sequence[int]) -> bool:
     return is_affine(load.index) and (not lanes or stride(load.index, own.axis, layout) == 1)
+
+
+def _layout_for(layout: tuple[int, ...], index: Sequence[Expr], own: Range | None) -> tuple[int, ...]:
+    """A source's layout, with the dimension that the axis in lanes moves along as the fastest."""
+    fast = [d for d in layout if own is not None and own.axis in axes_of(index[d])]
+    return (*(d for d in layout if d not in fast), *fast)
 
 
 def _where(guard: Expr | None, value: Expr) -> Expr:
@@ -87,19 +104,22 @@ def _where(guard: Expr | None, value: Expr) -> Expr:
     return value if guard is None else Op("select", (guard, value, zero), value.dtype, value.origin)
 
 
-def _pad(space: Space, factor: Expr, guard: Expr | None) -> Copy | None:
+def _pad(space: Space, factor: Expr, guard: Expr | None, own: Range | None) -> Copy | None:
     """The copy of a loaded buffer with zeros wherever the loops reach beyond it.
 
-    Only where the conditions follow from the load being in range; that it is in range under them is given.
+    Only where the conditions follow from the load being in range; that it is in range under them is given. Without a
+    condition, only where a copy into [k..., n] would be made again for each position of a window.
     """
     conditions = list(conjuncts(guard))
     zero = identity_of("sum", factor.dtype)
     if isinstance(factor, Op) and factor.fn == "select" and factor.args[2] == zero:
         conditions += conjuncts(factor.args[0])
         factor = factor.args[1]
-    if not conditions or not isinstance(factor, Load) or not is_affine(factor.index):
+    if not isinstance(factor, Load) or not is_affine(factor.index):
         return None
     known = {r.axis: r for r in (*space.loops, *space.k)}
+    if not conditions and not any(len(axes_of(e) & known.keys()) > 1 for e in factor.index):
+        return None
     forms = [affine(e) for e in factor.index]
     beyond = [
         f.plus(affine(e), -1).shifted(1) for f, e in zip(forms, space.program.buffer(factor.buffer).shape, strict=True)
@@ -122,7 +142,8 @@ def _pad(space: Space, factor: Expr, guard: Expr | None) -> Copy | None:
         if not never_positive(past, known):
             checks.append(Op("lt", (p, f.plus(past, -1).shifted(1).expr()), "bool"))
     value = _where(conjunction(checks), Load(factor.buffer, index, factor.dtype, factor.origin))
-    return Copy(copied, value, tuple(f.plus(lo, -1).expr() for f, lo in zip(forms, lows, strict=True)))
+    shifted = tuple(f.plus(lo, -1).expr() for f, lo in zip(forms, lows, strict=True))
+    return Copy(copied, value, shifted, _layout_for(space.program.buffer(factor.buffer).layout, shifted, own))
 
 
 def _follows(condition: Expr, inside: Sequence[Affine], known: dict[str, Range]) -> bool:

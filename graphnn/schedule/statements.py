@@ -45,15 +45,15 @@ def bounds(ranges: Iterable[Range]) -> tuple[Expr, ...]:
     return tuple(bound for r in ranges for bound in (r.lo, r.hi))
 
 
-def bound_axes(stmt: Stmt) -> tuple[str, ...]:
-    """The axes that a statement itself binds."""
+def bound_ranges(stmt: Stmt) -> tuple[Range, ...]:
+    """The ranges that a statement itself binds."""
     match stmt:
-        case For(axis=axis):
-            return (axis,)
+        case For(axis=axis, lo=lo, hi=hi):
+            return (Range(axis, lo, hi),)
         case Fold(ranges=ranges):
-            return tuple(r.axis for r in ranges)
+            return ranges
         case Contract(m=m, n=n, k=k):
-            return tuple(r.axis for r in (m, n, *k))
+            return (m, n, *k)
         case _:
             return ()
 
@@ -62,7 +62,7 @@ def names_in(body: Iterable[Stmt]) -> set[str]:
     """Every axis and every local that is bound somewhere in a body."""
     found: set[str] = set()
     for stmt in statements(body):
-        found.update(bound_axes(stmt))
+        found.update(r.axis for r in bound_ranges(stmt))
         if isinstance(stmt, Let | Fold | Contract):
             found.add(stmt.name)
     return found

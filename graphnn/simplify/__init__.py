@@ -3,11 +3,13 @@
 in   a Network's nodes (definitions, still smooth)
 out  FormulaProgram: one formula per array that is materialised, and the Trace of rewrites that led to it
 
+mode.py        training or inference: one of two branches is left
 region.py      which nodes are materialised; inlining the others into them
 algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
 reductions.py  constant factors, one-hot sums and promised sums leave a reduction
 shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)
-stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1
+stability.py   scalar rewrites: sigmoid, tanh, softplus, log1p, expm1, erfc
+cost.py        what a formula costs to evaluate
 bounded.py     quotients of sums of exponentials in exp(-|x|)
 rules.py       the table of all rewrites (name, before, after, domain) and the trace of those that fired
 facts.py       what is known of arrays beyond their formulas

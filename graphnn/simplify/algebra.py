@@ -10,30 +10,15 @@ that is not taken is never multiplied in. Candidates are made, and the cheapest 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.simplify.cost import cost
 
 _LARGEST = 400  # terms of the expanded polynomial; cancellation writes them out, and there is no short form beyond
-_DIVISION, _ROOT = 4, 6
-_COSTS = {sympy.exp: 15, sympy.log: 20, sympy.Piecewise: 2, sympy.tanh: 25}
-
-
-def cost(expr: sympy.Expr) -> int:
-    """What an expression costs to evaluate, in additions. Index arithmetic is free."""
-    if isinstance(expr, Entry) or not expr.args:
-        return 0
-    total = sum(map(cost, expr.args))
-    if expr.is_Pow:
-        total += abs(int(expr.exp)) - 1 if expr.exp.is_Integer else _ROOT
-        return total + (_DIVISION if expr.exp.is_negative and expr.base.has(Entry, sympy.exp) else 0)
-    weight = _COSTS.get(expr.func)
-    if weight is not None:
-        return total + weight
-    return total + (len(expr.args) - 1 if isinstance(expr, sympy.Add | sympy.Mul) else 1)
 
 
 def use_conditions(expr: sympy.Expr) -> sympy.Expr:
@@ -64,13 +49,14 @@ def reduce_rational(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int] = lam
     indicators: dict[sympy.Symbol, Boolean] = {}
     encoded = _encode(expr, indicators)
     atoms: dict[sympy.Expr, sympy.Symbol] = {}
-    plain = _hide(encoded, atoms)
+    plain = _hide(encoded, atoms, _exponent_units(encoded))
     if _terms(plain) > _LARGEST:
         return expr
     restore = {symbol: atom for atom, symbol in atoms.items()}
     together = sympy.cancel(plain)
     candidates = [together, *_spread(together)]
-    shown = [_decode(join_exponentials(c.xreplace(restore)), indicators) for c in candidates]
+    written = {_ray(sympy.expand(e.args[0]))[1]: e.args[0] for e in expr.atoms(sympy.exp)}
+    shown = [_decode(_rewrite(join_exponentials(c.xreplace(restore)), written), indicators) for c in candidates]
     return min(
         [expr, *shown], key=lambda form: (exposed(form), cost(form))
     )  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
@@ -132,16 +118,56 @@ def _make_conditional(expr: sympy.Expr, symbol: sympy.Symbol, condition: Boolean
     return expr.func(*(_make_conditional(f, symbol, condition) for f in expr.args))
 
 
-def _hide(expr: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Expr:
+def _exponents(exponential: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """(coefficient, what it multiplies) of each term of an exponent."""
+    return [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(exponential.args[0]))]
+
+
+def _exponent_units(expr: sympy.Expr) -> dict[sympy.Expr, sympy.Rational]:
+    """The largest number of which all coefficients of a term in exponents are multiples: 2/3 in exp(2*z/3)/exp(4*z/3).
+
+    exp(2*z/3) as the second power of exp(z/3) would do, but 1.7159 would make a power of 17159.
+    """
+    units: dict[sympy.Expr, sympy.Rational] = {}
+    for exponential in expr.atoms(sympy.exp):
+        for c, t in _exponents(exponential):
+            if c.is_Rational:
+                unit = units.get(t, sympy.S.Zero)
+                units[t] = sympy.Rational(math.gcd(unit.p * c.q, c.p * unit.q), unit.q * c.q)
+    return units
+
+
+def _hide(
+    expr: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol], units: Mapping[sympy.Expr, sympy.Rational]
+) -> sympy.Expr:
     """What is not rational becomes a symbol; exp(k*u + v) a product of powers of those for exp(u), exp(v)."""
     if isinstance(expr, sympy.exp):
-        terms = [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(expr.args[0]))]
-        return sympy.Mul(*(_symbol(sympy.exp(t / c.q), atoms) ** c.p for c, t in terms if c.is_Rational))
+        known = [(units[t] * t, c / units[t]) for c, t in _exponents(expr) if c.is_Rational and c != 0]
+        return sympy.Mul(*(_symbol(sympy.exp(t), atoms) ** power for t, power in known))
     if isinstance(expr, Entry) or not (expr.is_Add or expr.is_Mul or expr.is_Pow or expr.is_Number or expr.is_Symbol):
         return _symbol(expr, atoms)
     if expr.is_Pow and not expr.exp.is_Integer:
         return _symbol(expr, atoms)
-    return expr.func(*(_hide(f, atoms) for f in expr.args)) if expr.args else expr
+    return expr.func(*(_hide(f, atoms, units) for f in expr.args)) if expr.args else expr
+
+
+def _rewrite(expr: sympy.Expr, written: Mapping[sympy.Expr, sympy.Expr]) -> sympy.Expr:
+    """exp(2*f*c + 2*f*d) -> exp(2*f*(c + d)) where exp(f*(c + d)) was written: exponents were multiplied out."""
+
+    def visit(argument: sympy.Expr) -> sympy.Expr:
+        factor, ray = _ray(argument)
+        given = written.get(ray)
+        return sympy.exp(argument if given is None else factor / _ray(sympy.expand(given))[0] * given)
+
+    return expr.replace(sympy.exp, visit) if any(w.has(sympy.Add) for w in written.values()) else expr
+
+
+def _ray(exponent: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(number, exponent over it), alike for u, -u and 2*u."""
+    number, rest = exponent.as_content_primitive()
+    if rest.could_extract_minus_sign():
+        number, rest = -number, -rest
+    return number, sympy.expand(rest)
 
 
 def _symbol(atom: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Symbol:

@@ -24,8 +24,7 @@ def rewrite_bounded(expr: sympy.Expr) -> sympy.Expr:
     argument = _common_argument(quotient)
     if argument is None:
         return expr
-    in_one = quotient.replace(sympy.exp, lambda u: _E ** sympy.cancel(u / argument))
-    above, below = (sympy.expand(part) for part in sympy.fraction(sympy.together(in_one)))
+    above, below = (sympy.expand(part) for part in sympy.fraction(sympy.together(_in_one(quotient, argument))))
     if not (above.is_polynomial(_E) and below.is_polynomial(_E)):
         return expr
     top, bottom = sympy.Poly(above, _E), sympy.Poly(below, _E)
@@ -61,6 +60,23 @@ def hide_functions(expr: sympy.Expr) -> tuple[sympy.Expr, dict[sympy.Expr, sympy
         return symbol
 
     return visit(expr), hidden
+
+
+def as_product(expr: sympy.Expr) -> sympy.Expr:
+    """1 - ((E - 1/E)/(E + 1/E))**2 -> 4*E**2/(E**2 + 1)**2: over one divisor, and factored.
+
+    E = exp(u) is one unknown where all exponents are whole multiples of u: with u = 7*x/3 + y, sympy by itself would
+    factor a polynomial in exp(x/3) and exp(y), whose degree grows with the numbers in u.
+    """
+    argument = _common_argument(expr)
+    in_one = expr if argument is None else _in_one(expr, argument)
+    product = sympy.factor(sympy.cancel(sympy.together(in_one)))
+    return product if argument is None else product.xreplace({_E: sympy.exp(argument)})
+
+
+def _in_one(expr: sympy.Expr, argument: sympy.Expr) -> sympy.Expr:
+    """exp(2*u) + exp(-u) -> E**2 + 1/E, for the argument u."""
+    return expr.replace(sympy.exp, lambda u: _E ** sympy.cancel(u / argument))
 
 
 def _common_argument(quotient: sympy.Expr) -> sympy.Expr | None:

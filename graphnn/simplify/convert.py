@@ -17,11 +17,11 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
 from graphnn.declare.notation import Entry, IntegerEntry, axis_symbol
-from graphnn.declare.scalars import expm1, log1p
+from graphnn.declare.scalars import expm1, log1p, threefry
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
 from graphnn.simplify.formula import Formula
-from graphnn.simplify.heads import HEADS, Sigmoid
+from graphnn.simplify.heads import HEADS, Erfc, Sigmoid
 from graphnn.simplify.inside import is_inside
 from graphnn.simplify.region import Assignment
 
@@ -29,6 +29,11 @@ _FUNCTIONS: dict[type, str] = {
     sympy.exp: "exp",
     sympy.log: "log",
     sympy.tanh: "tanh",
+    sympy.sin: "sin",
+    sympy.cos: "cos",
+    sympy.erf: "erf",
+    sympy.erfc: "erfc",
+    Erfc: "erfc",
     sympy.Abs: "abs",
     sympy.sign: "sign",
     log1p: "log1p",
@@ -125,7 +130,7 @@ class Converter:
             return load if load.dtype == self.dtype else self._op("cast", load)
         if expr.is_Number or expr.is_NumberSymbol or expr is sympy.zoo:
             return self._const(_as_float(expr))
-        if expr.is_Symbol or expr.func in (sympy.floor, sympy.Mod):
+        if expr.is_Symbol or expr.func in (sympy.floor, sympy.Mod, threefry):
             return self._op("cast", self.index(expr))
         if expr.is_Add:
             return self._sum(expr)
@@ -302,6 +307,8 @@ class Converter:
             return self.index(sympy.Mul(*[expr.base] * int(expr.exp), evaluate=False))
         if isinstance(expr, sympy.Piecewise):
             return self._select(expr, Converter.index, Const(0, "int64", self.origin))
+        if isinstance(expr, threefry):
+            return Op("threefry", (self.index(expr.args[0]), self.index(expr.args[1])), "int64", self.origin)
         if isinstance(expr, sympy.Abs):
             return Op("abs", (self.index(expr.args[0]),), "int64", self.origin)
         raise CompileError(f"{self.origin.node}: '{expr}' is not an integer expression")

@@ -10,6 +10,7 @@ import sympy
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
+from graphnn.simplify.bounded import as_product
 from graphnn.simplify.facts import Facts
 from graphnn.simplify.reductions import split_sum
 from graphnn.simplify.region import Assignment, contraction_factors, entries, inline, read, tidy_indices
@@ -20,7 +21,7 @@ from graphnn.simplify.stability import stabilise
 Accuracy = Literal["fast", "tight"]
 
 
-def _exposed(form: sympy.Expr) -> int:
+def exposed_exponentials(form: sympy.Expr) -> int:
     """How many exponentials would be evaluated as such, and may overflow, once a formula is stabilised."""
     if not form.has(sympy.exp):
         return 0
@@ -102,7 +103,7 @@ class Simplifier:
         """Look through logarithms, then cancel."""
         seen = self._look_through_logs(body)
         body = self.trace.record(node, "look through a logarithm", body, seen, self._saved(body))
-        return self.trace.record(node, "cancel", body, reduce_rational(body, _exposed))
+        return self.trace.record(node, "cancel", body, reduce_rational(body, exposed_exponentials))
 
     def _stable(self, node: str, body: sympy.Expr) -> sympy.Expr:
         """What runs: exponentials shifted, scalar rewrites applied. Never differentiated again."""
@@ -152,7 +153,7 @@ class Simplifier:
             seen = inline(expr, self._exponential())
             if seen == expr:
                 return expr
-            product = stabilise("", sympy.factor(sympy.cancel(sympy.together(seen))), Trace())
+            product = stabilise("", as_product(seen), Trace())
             return expr if product.is_Add or product.has(sympy.log, sympy.exp) else product
 
         return map_bottom_up(body, visit)

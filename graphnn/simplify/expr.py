@@ -138,7 +138,8 @@ class Scalar:
 
 # The scalar functions of every stage below `simplify/`. Arguments of one Op have one dtype, except that
 # select takes (bool, x, x) and cast turns any dtype into the Op's. int64 has add, sub, mul, floordiv, mod, neg,
-# max, min, abs and the comparisons; floordiv and mod round towards minus infinity, their divisor is positive.
+# max, min, abs, threefry(key, counter) and the comparisons; floordiv and mod round towards minus infinity, their
+# divisor is positive.
 # max and min propagate NaN; sign(0) = 0; fma(a, b, c) = a*b + c with one rounding; `and` does not short-circuit,
 # but `select` does not read the branch it does not take (a Load there may be out of range).
 # fmt: off
@@ -151,13 +152,15 @@ SCALARS: dict[str, Scalar] = {
     "exp": Scalar(1, "exp({0})"),           "log": Scalar(1, "log({0})"),
     "expm1": Scalar(1, "expm1({0})"),       "log1p": Scalar(1, "log1p({0})"),
     "tanh": Scalar(1, "tanh({0})"),         "sigmoid": Scalar(1, "sigmoid({0})"),
+    "sin": Scalar(1, "sin({0})"),           "cos": Scalar(1, "cos({0})"),
+    "erf": Scalar(1, "erf({0})"),           "erfc": Scalar(1, "erfc({0})"),
     "abs": Scalar(1, "abs({0})"),           "sign": Scalar(1, "sign({0})"),
     "max": Scalar(2, "max({0}, {1})"),      "min": Scalar(2, "min({0}, {1})"),
     "lt": Scalar(2, "({0} < {1})", "bool"), "le": Scalar(2, "({0} <= {1})", "bool"),
     "eq": Scalar(2, "({0} == {1})", "bool"), "ne": Scalar(2, "({0} != {1})", "bool"),
     "and": Scalar(2, "({0} and {1})"),      "or": Scalar(2, "({0} or {1})"),
     "not": Scalar(1, "(not {0})"),          "cast": Scalar(1, "cast({0})", "cast"),
-    "select": Scalar(3, "select({0}, {1}, {2})"),
+    "select": Scalar(3, "select({0}, {1}, {2})"), "threefry": Scalar(2, "threefry({0}, {1})"),
 }
 # fmt: on
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.affine import extremes
+from graphnn.declare.affine import extremes, never_negative
 from graphnn.errors import GraphError
 
 
@@ -23,24 +23,23 @@ def is_inside(
     """Whether 0 <= index < extent for all values of the axes (their extents in `sizes`) where the conditions hold."""
     if sizes.get(index) == extent:
         return True
-    return _is_nonnegative(index, sizes, conditions) and _is_nonnegative(extent - 1 - index, sizes, conditions)
+    return all(_follows(quantity, sizes, conditions) for quantity in (index, extent - 1 - index))
 
 
-def _is_nonnegative(
-    quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr], conditions: tuple[Boolean, ...]
-) -> bool:
-    if _smallest(quantity, sizes):
+def _follows(quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr], conditions: tuple[Boolean, ...]) -> bool:
+    """Whether a quantity is not negative where the conditions hold."""
+    if is_nonnegative(quantity, sizes):
         return True
-    return any(_smallest(quantity - known, sizes) for c in conditions for known in _nonnegative_parts(c))
+    return any(is_nonnegative(quantity - known, sizes) for c in conditions for known in _nonnegative_parts(c))
 
 
-def _smallest(quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
+def is_nonnegative(quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
     """Whether the smallest value of a quantity is known not to be negative."""
     try:
         bounds = extremes(sympy.expand(quantity), sizes)
     except GraphError:  # a product of axes: nothing is known
         return False
-    return bounds is not None and bool(bounds[0].is_nonnegative)
+    return bounds is not None and never_negative(bounds[0])
 
 
 def _nonnegative_parts(condition: Boolean) -> Iterator[sympy.Expr]:

@@ -12,9 +12,8 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
-from graphnn.declare.scalars import PRIMITIVES
 from graphnn.errors import CompileError
-from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.heads import HEADS
 from graphnn.simplify.rules import Rewrite, Trace
 
 _POINTS, _DIGITS = 4, 40
@@ -73,6 +72,6 @@ def _value(expr: sympy.Basic) -> sympy.Expr:
 
 def _plain(expr: sympy.Expr) -> sympy.Expr:
     """Functions of ours by their definitions."""
-    for primitive, definition in PRIMITIVES.items():
-        expr = expr.replace(primitive, definition)
-    return expr.replace(Sigmoid, lambda x: 1 / (1 + sympy.exp(-x)))
+    for head, definition in HEADS.items():
+        expr = expr.replace(head, definition)
+    return expr

@@ -15,6 +15,7 @@ from graphnn.simplify.engine import Accuracy, Simplifier
 from graphnn.simplify.expr import DType, Expr, Origin
 from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
 from graphnn.simplify.formula import Array, FormulaProgram, Role
+from graphnn.simplify.mode import specialise
 from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read
 from graphnn.simplify.rules import Trace
 
@@ -45,30 +46,31 @@ def simplify(
     sizes: Mapping[str, int] | None = None,
     accuracy: Accuracy = "fast",
     dtype: DType | None = None,
+    training: bool = False,
 ) -> Simplified:
     """Formulas for `outputs` and for the new values of the state variables in `updates`.
 
-    `sizes` binds symbolic sizes to numbers; `dtype` replaces every float dtype.
+    `sizes` binds symbolic sizes to numbers; `dtype` replaces every float dtype; `training` is the mode.
     """
     updates = dict(updates or {})
     bound = {size_symbol(name): sympy.Integer(value) for name, value in (sizes or {}).items()}
-    order = network.ancestors([*outputs, *updates.values()])
+    specialised = specialise(network, [*outputs, *updates.values()], training)
+    order = [s.node for s in specialised]
     assignments = [
-        assignment_of(node, node.definition, network.operands(node), bound)
-        for node in order
-        if node.definition is not None
+        assignment_of(s.node, s.definition, s.operands, bound) for s in specialised if s.definition is not None
     ]
+    leaves = {s.node.name: s.node for s in specialised if s.definition is None}
     wanted = {t.name for t in (*outputs, *updates.values())}
     facts = Facts(find_index_bounds(network, order, bound), find_distributions(network, order, bound))
     simplifier = _add_all(assignments, facts, accuracy, wanted)
     renamed: dict[str, str] = {}
-    for leaf in (n for n in order if n.name in wanted and n.definition is None):
+    for leaf in (leaf for name, leaf in leaves.items() if name in wanted):
         renamed[leaf.name] = f"{leaf.name}.out"
         simplifier.made[renamed[leaf.name]] = _copy(leaf, bound)
     results = {t.name: renamed.get(t.name, t.name) for t in outputs}
     news = {state: renamed.get(t.name, t.name) for state, t in updates.items()}
     needed = _needed(simplifier.made, [*results.values(), *news.values()])
-    leaves = {n.name: n for n in order if n.definition is None} | {state: network[state] for state in news}
+    leaves |= {state: network[state] for state in news}
     inputs = [name for name, leaf in leaves.items() if leaf.kind == "input"]
     arrays = _arrays(leaves, needed, bound, frozenset(facts.bounds) & set(inputs), dtype)
     converters = [

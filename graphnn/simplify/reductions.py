@@ -3,6 +3,7 @@
 sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
 sum(c)                               -> c*R                     R terms
 sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
+sum(select(c, exp(z(r)), 0))         -> sum(exp(z(r)) if c)     which can be shifted by the largest exponent
 sum(y[i, r]) over a whole row        -> 1                       where y promises distributions
 """
 
@@ -54,6 +55,10 @@ def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Exp
             if not term.reduced:
                 return factor * _conditional(term), None
             continue
+        bare = _guarded(term)
+        if bare is not None:
+            _note(trace, "skip the terms that are zero", term, bare)
+            term, changed = bare, True
         outside, inside = _factors(term)
         if outside != 1:
             _note(trace, "pull constant factors out", term, replace(term, body=inside))
@@ -106,13 +111,7 @@ def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | 
 
 def _one_hot(term: Assignment, facts: Facts) -> Assignment | None:
     """Use an equation `axis == value` that the guard or the body's condition holds to eliminate that axis."""
-    body, guard = term.body, term.guard
-    factors = sympy.Mul.make_args(body)
-    pieces = [f for f in factors if isinstance(f, sympy.Piecewise) and f.args[1:] == ((0, True),)]
-    conditions = list(sympy.And.make_args(guard)) if guard != sympy.true else []
-    if pieces:  # never divided out: 1/select(c, f, 0) is infinite
-        body = sympy.Mul(*(f for f in factors if f not in pieces), *(piece.args[0][0] for piece in pieces))
-        conditions += [c for piece in pieces for c in sympy.And.make_args(piece.args[0][1])]
+    body, conditions = _bare(term)
     for extent in term.reduced:
         for equation in conditions:
             value = _solved(equation, extent.axis)
@@ -124,6 +123,26 @@ def _one_hot(term: Assignment, facts: Facts) -> Assignment | None:
             left = tuple(e for e in term.reduced if e != extent)
             return replace(term, body=body.xreplace({extent.axis: value}), guard=new_guard, reduced=left)
     return None
+
+
+def _bare(term: Assignment) -> tuple[sympy.Expr, list[Boolean]]:
+    """The body without selects of 0 among its factors, and the conditions under which it counts."""
+    factors = sympy.Mul.make_args(term.body)
+    pieces = [f for f in factors if isinstance(f, sympy.Piecewise) and f.args[1:] == ((0, True),)]
+    conditions = list(sympy.And.make_args(term.guard)) if term.guard != sympy.true else []
+    if not pieces:
+        return term.body, conditions
+    # never divided out: 1/select(c, f, 0) is infinite
+    body = sympy.Mul(*(f for f in factors if f not in pieces), *(piece.args[0][0] for piece in pieces))
+    return body, conditions + [c for piece in pieces for c in sympy.And.make_args(piece.args[0][1])]
+
+
+def _guarded(term: Assignment) -> Assignment | None:
+    """A select of 0 around an exponential as the sum's guard: the largest exponent is one of those that count."""
+    body, conditions = _bare(term)
+    if body == term.body or not body.has(sympy.exp):
+        return None
+    return replace(term, body=body, guard=sympy.And(*conditions))
 
 
 def _solved(equation: Boolean, axis: sympy.Symbol) -> sympy.Expr | None:

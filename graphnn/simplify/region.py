@@ -21,7 +21,7 @@ from graphnn.declare.affine import simplify_index
 from graphnn.declare.definition import FLOATS, Definition, Extent
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Entry, IntegerEntry
-from graphnn.simplify.algebra import cost
+from graphnn.simplify.cost import cost
 
 _REPEATED = 24  # additions; the same for a map that is read several times, unless it may cancel
 _LARGEST = 100  # additions; a map that would be larger with everything inlined becomes an array
@@ -97,7 +97,7 @@ def is_reindex(assignment: Assignment) -> bool:
 
 def is_monomial(body: sympy.Expr) -> bool:
     """A product of powers of accesses and exponentials of accesses: exp(z), exp(z)/s."""
-    return all(
+    return not isinstance(body, Boolean) and all(
         isinstance(base := factor.as_base_exp()[0], Entry | sympy.exp)
         or base.is_number
         or factor.is_number
@@ -117,13 +117,20 @@ def contraction_factors(assignment: Assignment) -> list[Entry]:
         return []
     outer = {e.axis for e in assignment.axes}
     inner = {e.axis for e in assignment.reduced}
-    factors = [f for f in sympy.Mul.make_args(assignment.body) if isinstance(f, Entry)]
+    factors = [e for f in sympy.Mul.make_args(assignment.body) if (e := _read_or_zero(f)) is not None]
     used = [{a for i in f.index for a in i.free_symbols} for f in factors]
     for n, first in enumerate(used):
         for second in used[n + 1 :]:
             if first & second & inner and (first - second) & outer and (second - first) & outer:
                 return factors
     return []
+
+
+def _read_or_zero(factor: sympy.Expr) -> Entry | None:
+    """The access that a factor is: x[i], or x[i] inside of some bounds and 0 outside of them, as padding has it."""
+    if isinstance(factor, sympy.Piecewise) and len(factor.args) == 2 and factor.args[1].expr == 0:
+        factor = factor.args[0].expr
+    return factor if isinstance(factor, Entry) else None
 
 
 def compared(assignment: Assignment) -> set[str]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import sympy
 
 from graphnn.declare.scalars import expm1, log1p
-from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.heads import Erfc, Sigmoid
 
 x, y, a, m = sympy.symbols("x y a m", real=True)
 p = sympy.Symbol("p", positive=True)
@@ -51,11 +51,14 @@ RULES: tuple[Rule, ...] = (
     Rule("use the condition", "select(i == t, f(t), 0)", "select(i == t, f(i), 0)"),
     Rule("pull constant factors out", "sum[r](c*f(r))", "c*sum[r](f(r))", "c does not depend on r"),
     Rule("sum of a one-hot row", "sum[r](select(r == t, f(r), 0))", "f(t)", "t is an index of the axis"),
+    Rule("skip the terms that are zero", "sum[r](select(c, exp(f(r)), 0))", "sum[r if c](exp(f(r)))"),
     Rule("promised sum", "sum[r](y[i, r])", "1", "the rows of y sum to 1, as the call checks"),
     Rule("shift exponentials", _exp(x)/(_exp(x) + _exp(y)), _exp(x - m)/(_exp(x - m) + _exp(y - m)), "m = max(x, y)"),
     Rule("log of a product", _log(p*_exp(x)), x + _log(p)),
     Rule("logistic", _exp(x)/(1 + _exp(x))**2, Sigmoid(x)*Sigmoid(-x)),
     Rule("complement of the logistic", 1 - Sigmoid(x), Sigmoid(-x)),
+    Rule("complement of the hyperbolic tangent", 1 + sympy.tanh(x), 2*Sigmoid(2*x)),
+    Rule("complement of the error function", 1 + sympy.erf(x), Erfc(-x)),
     Rule("hyperbolic tangent", (_exp(x) - _exp(-x))/(_exp(x) + _exp(-x)), sympy.tanh(x)),
     Rule("softplus", _log(1 + _exp(x)), _softplus(x)),
     Rule("log of the logistic", _log(Sigmoid(x)), -_softplus(-x)),

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import sympy
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import join_exponentials, map_bottom_up, reduce_rational
@@ -45,12 +47,32 @@ def find_shift(assignment: Assignment, known: Iterable[ShiftedSum] = ()) -> Shif
         return None
     index = [e.axis for e in assignment.axes]
     largest = replace(assignment, name=f"{assignment.name}.max", reducer="max", body=exponent)
-    largest = next((k.largest for k in known if replace(k.largest, name=largest.name) == largest), largest)
+    bounds = [k.largest for k in known if _bounds(k.largest, largest, weighted=assignment.body != sympy.exp(exponent))]
+    largest = max(bounds, key=lambda bound: len(_conditions(bound.guard)), default=largest)
     top = read(largest.name, index, assignment.dtype)
     shifted = replace(
         assignment, name=f"{assignment.name}.shifted", body=join_exponentials(assignment.body * sympy.exp(-top))
     )
     return ShiftedSum(assignment, largest, shifted)
+
+
+def _bounds(known: Assignment, largest: Assignment, weighted: bool) -> bool:
+    """Whether a known maximum does for a sum: it is of the same exponents, or of more, and so as large or larger.
+
+    The latter is for weighted sums, as in the gradient of a slice of a softmax. They are numerators, which may
+    underflow where their quotient does; a sum of exponentials alone is a divisor, and holds an exp(0) under its own
+    maximum.
+    """
+    if replace(known, name="", guard=sympy.true) != replace(largest, name="", guard=sympy.true):
+        return False
+    less, more = _conditions(known.guard), _conditions(largest.guard)
+    return less <= more if weighted else less == more
+
+
+def _conditions(guard: Boolean) -> set[Boolean]:
+    """What holds at once; r <= i and i >= r are one condition."""
+    parts = sympy.And.make_args(guard) if guard != sympy.true else ()
+    return {c.canonical if isinstance(c, Relational) else c for c in parts}
 
 
 def shift_exponentials(

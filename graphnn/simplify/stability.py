@@ -5,19 +5,21 @@ exp(x)/(1 + exp(x))**2      -> sigmoid(x)*sigmoid(-x)
 log(1 + exp(x))             -> max(x, 0) + log1p(exp(-|x|))
 log(sigmoid(x))             -> -(max(-x, 0) + log1p(exp(-|x|)))
 log(p*exp(x))               -> x + log(p)
-log(1 + x), exp(x) - 1      -> log1p(x), expm1(x)
+log(1 + x), c*exp(x) - c    -> log1p(x), c*expm1(x)
+1 + erf(x), 1 + tanh(x)     -> erfc(-x), 2*sigmoid(2*x)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sympy
 
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.simplify.algebra import map_bottom_up, map_top_down
 from graphnn.simplify.bounded import hide_functions, rewrite_bounded
-from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.heads import Erfc, Sigmoid
 from graphnn.simplify.rules import Trace
 
 
@@ -127,6 +129,36 @@ def rewrite_complement(expr: sympy.Expr) -> sympy.Expr:
     return expr
 
 
+def rewrite_erf_complement(expr: sympy.Expr) -> sympy.Expr:
+    """1 + erf(x) -> erfc(-x), and c - c*erf(x) -> c*erfc(x)."""
+    return _complement(expr, sympy.erf, lambda u: Erfc(-u))
+
+
+def rewrite_tanh_complement(expr: sympy.Expr) -> sympy.Expr:
+    """1 + tanh(x) -> 2*sigmoid(2*x), c - c*tanh(x) -> 2*c*sigmoid(-2*x), 1 - tanh(x)**2 -> the product of both."""
+    if expr.is_Add and len(expr.args) == 2:
+        one, (scale, square) = expr.args[0], expr.args[1].as_coeff_Mul()
+        base, power = square.as_base_exp()
+        if one.is_Number and scale == -one and power == 2 and isinstance(base, sympy.tanh):
+            u = 2 * base.args[0]
+            return 4 * one * Sigmoid(u) * Sigmoid(-u)
+    return _complement(expr, sympy.tanh, lambda u: 2 * Sigmoid(2 * u))
+
+
+def _complement(expr: sympy.Expr, odd: Any, one_plus: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
+    """c + c*f(u) -> c*one_plus(u) in a sum, for an odd function f; c - c*f(u) -> c*one_plus(-u)."""
+    if not expr.is_Add:
+        return expr
+    for term in expr.args:
+        for head in (f for f in sympy.Mul.make_args(term) if isinstance(f, odd)):
+            scale = term / head
+            for sign in (1, -1):
+                if sign * scale in expr.args:
+                    rest = expr - term - sign * scale
+                    return _complement(rest + sign * scale * one_plus(sign * head.args[0]), odd, one_plus)
+    return expr
+
+
 def rewrite_log_product(expr: sympy.Expr) -> sympy.Expr:
     """log(p*exp(x)) -> x + log(p): exponentials and logistics leave a logarithm."""
     if not isinstance(expr, sympy.log):
@@ -170,8 +202,11 @@ def rewrite_log1p(expr: sympy.Expr) -> sympy.Expr:
 
 
 def rewrite_expm1(expr: sympy.Expr) -> sympy.Expr:
-    """exp(x) - 1 -> expm1(x), and 1 - exp(x) -> -expm1(x)."""
-    if expr.is_Add and len(expr.args) == 2 and expr.args[0] in (1, -1):
+    """exp(x) - 1 -> expm1(x), and c*exp(x) - c -> c*expm1(x) for a number c.
+
+    Only where that is all of the sum: what is left of a longer one may overflow beside it, and has a bounded form.
+    """
+    if expr.is_Add and len(expr.args) == 2:
         number, term = expr.args
         coefficient, head = term.as_coeff_Mul()
         if isinstance(head, sympy.exp) and coefficient == -number:
@@ -183,6 +218,8 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
     ("hyperbolic tangent", rewrite_tanh),
     ("logistic", rewrite_logistic),
     ("complement of the logistic", rewrite_complement),
+    ("complement of the hyperbolic tangent", rewrite_tanh_complement),
+    ("complement of the error function", rewrite_erf_complement),
     ("log of a product", rewrite_log_product),
     ("log of the logistic", rewrite_log_logistic),
     ("softplus", rewrite_softplus),
@@ -194,7 +231,7 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
 
 def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:
     """All scalar rewrites, in order, each wherever it matches."""
-    if not expr.has(sympy.exp, sympy.log, Sigmoid):
+    if not expr.has(sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid):
         return expr
     for rule, rewrite in _ORDER:
         visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic, rewrite_bounded) else map_bottom_up

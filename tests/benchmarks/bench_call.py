@@ -54,4 +54,4 @@ def test_native_code_alone(benchmark: BenchmarkFixture, program: Executable) -> 
     pointers = [arrays[b.name].ctypes.data for b in program.manifest.buffers]
     table, sizes = (ctypes.c_int64 * len(pointers))(*pointers), (ctypes.c_int64 * 1)(8)
     places = ctypes.addressof(table), ctypes.addressof(sizes)
-    assert benchmark(program._function, *places) == 0
+    assert benchmark(program._call.function, *places) == 0

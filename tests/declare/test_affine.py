@@ -5,7 +5,7 @@ import itertools
 import pytest
 import sympy
 
-from graphnn.declare.affine import check_quasi_affine, extremes, linear_terms, simplify_index
+from graphnn.declare.affine import check_quasi_affine, extremes, linear_terms, never_negative, simplify_index
 from graphnn.declare.notation import axis_symbol, size_symbol
 from graphnn.errors import GraphError
 
@@ -59,3 +59,21 @@ def test_what_is_not_quasi_affine(expr):
 @pytest.mark.parametrize("expr", [i, N * i + M, floor((2 * i + j) / N), Mod(i - 3, N), sympy.Integer(4), N * M])
 def test_what_is_quasi_affine(expr):
     check_quasi_affine(expr, {i, j})
+
+
+@pytest.mark.parametrize(
+    ("expr", "known"),
+    [
+        (N - 2 * floor(N / 2), True),
+        (N - 2 * floor((N - 3) / 2) - 3, True),
+        (2 * N - 3 * floor(N / 3), True),
+        (N - 1 - 2 * floor(N / 2), False),
+        (2 * floor(N / 2) - N, False),
+        (N - 2 * floor(N / 3) * M, False),
+    ],
+)
+def test_a_multiple_of_a_quotient_is_at_most_its_numerator(expr, known):
+    """So that the last of floor((N - 3)/2) + 1 windows is known to end inside."""
+    assert never_negative(expr) is known
+    values = [expr.subs({N: n, M: m}) for n in range(12) for m in range(3)]
+    assert not known or min(values) >= 0

@@ -88,7 +88,7 @@ def test_leaves_are_checked():
         network.parameter("w", ("N",))
     with pytest.raises(GraphError, match=r"parameter 'w': role is .* not 'kernel'"):
         network.parameter("w", (3,), role="kernel")
-    with pytest.raises(GraphError, match="init= takes a number or an Initializer"):
+    with pytest.raises(GraphError, match="init= takes a number, an array of numbers or an Initializer"):
         network.parameter("v", (3,), init="zeros")
     with pytest.raises(GraphError, match="has no node 'q'"):
         network["q"]

@@ -215,7 +215,17 @@ def test_what_is_malformed_is_named(content, number):
 
 
 @pytest.mark.parametrize(
-    "initialiser", [{"kind": "evil"}, {"kind": ["normal"]}, {"kind": "normal", "x": 1}, 5, {"kind": "he", "a": "b"}]
+    "initialiser",
+    [
+        {"kind": "evil"},
+        {"kind": ["normal"]},
+        {"kind": "normal", "x": 1},
+        {"kind": "normal", "stddev": [1, 2]},
+        5,
+        {"kind": "he", "a": "b"},
+        {"kind": "given", "values": [1, "2"]},
+        {"kind": "given", "values": [[1], [2, 3]]},
+    ],
 )
 def test_a_malformed_initialiser(initialiser):
     network = Network()

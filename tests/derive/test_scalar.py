@@ -21,6 +21,8 @@ FOUND = [
     ("tanh",       TANH,                          1 - y**2),
     ("exp",        sympy.exp(t),                  y),
     ("sqrt",       sympy.sqrt(t),                 1 / (2 * y)),
+    ("rsqrt",      1 / sympy.sqrt(t),             -(y**3) / 2),
+    ("tan",        sympy.sin(t) / sympy.cos(t),   1 + y**2),
     ("softplus",   sympy.log(1 + sympy.exp(t)),   1 - sympy.exp(-y)),
     ("logistic",   1 / (1 + 3 * sympy.exp(-2*t)), 2 * y * (1 - y)),
 ]
@@ -97,3 +99,11 @@ def test_a_second_derivative_passes_through_a_kink() -> None:
 def test_a_floor_is_flat_where_it_is_a_part() -> None:
     assert differentiate(t * sympy.floor(t), t, "op") == sympy.floor(t)
     assert differentiate(t - sympy.floor(t), t, "op") == 1
+
+
+def test_a_number_times_its_sign_is_its_size() -> None:
+    """x/(1 + |x|): as |x| + 1 - x*sign(x) its slope would lose all digits of the 1 for a large x."""
+    slope = differentiate(t / (1 + sympy.Abs(t)), t, "softsign")
+    assert not slope.has(sympy.sign)
+    assert sympy.simplify(slope - 1 / (1 + sympy.Abs(t)) ** 2) == 0
+    assert differentiate(t * sympy.Abs(t), t, "signed square") == 2 * sympy.Abs(t)

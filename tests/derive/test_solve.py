@@ -31,6 +31,9 @@ CASES: list[tuple[str, tuple[int, ...], tuple[int, int], Map, Callable[[int, int
     ("gap between rows",    (35,),     (7, 3), (5*i + j,),               lambda a, b: (5*a + b,)),
     ("unflatten",           (4, 6),    (8, 3), ((3*i + j)//6, (3*i + j) % 6), lambda a, b: divmod(3*a + b, 6)),
     ("repeat",              (4,),      (8, 1), (i//2,),                  lambda a, b: (a//2,)),
+    ("repeat with an offset", (4,),    (8, 1), ((i + 3)//3,),            lambda a, b: ((a + 3)//3,)),
+    ("repeat and slide",    (6,),      (8, 3), (i//2 + j,),              lambda a, b: (a//2 + b,)),
+    ("unequal repeats",     (3,),      (7, 2), (i//3,),                  lambda a, b: (a//3,)),
     ("cycle",               (3,),      (8, 1), (i % 3,),                 lambda a, b: (a % 3,)),
     ("wraps around",        (2, 3),    (7, 1), ((i//3) % 2, i % 3),      lambda a, b: (a//3 % 2, a % 3)),
     ("three digits",        (2, 2, 3), (12, 1), (i//6, (i//3) % 2, i % 3), lambda a, b: (a//6, (a//3) % 2, a % 3)),
@@ -77,6 +80,17 @@ def test_the_adjoint_of_a_reshape_is_the_inverse_reshape(before: tuple[int, ...]
     w = np.random.default_rng(0).normal(size=after)
     found = gn.evaluate([gradient], {"x": np.zeros(before), "w": w})[0]
     np.testing.assert_array_equal(found, w.reshape(before))
+
+
+def test_a_repetition_is_solved_for_its_copies_and_tests_nothing() -> None:
+    """floor(i/3) = p  ->  i = 3*p + b with b < 3."""
+    net = gn.Network("repeat")
+    x = net.input("x", ("N",))
+    y = gn.op("repeat", out=(i,), body=X[sympy.floor(i / 3)], extents={i: 3 * X.shape[0]})(x)
+    (gradient,) = gn.gradients(y, [x])
+    assert gradient.definition is not None
+    assert [e.size for e in gradient.definition.reduced] == [3]
+    assert gradient.definition.guard == sympy.true
 
 
 def test_a_bare_reindex_is_solved_without_a_sum() -> None:

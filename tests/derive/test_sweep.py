@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sympy
 
 import graphnn as gn
 from tests.three_way.runner import Chain
@@ -127,3 +128,15 @@ def test_contributions_are_labelled_by_the_op_they_come_from() -> None:
         gradient = gn.gradients(loss, [a])[0]
         op = net.graph.nodes[loss.name]["op"]
         assert net.graph.nodes[gradient.name]["op"] == f"adjoint of {op}"
+
+
+def test_the_adjoint_of_a_padded_access_keeps_no_condition_that_its_axes_decide():
+    n, o, y, u = gn.indices("n o y u")
+    X, W = gn.operands("X W")
+    same = gn.op("same", (n, o, y), gn.Sum(gn.guard(X[n, y + u - 1]) * W[o, u], u), {y: X.shape[1]})
+    net = gn.Network()
+    x, w = net.input("x", (4, 8)), net.input("w", (5, 3))
+    (slope,) = gn.gradients(gn.sum(same(x, w)), [x])
+    # The one condition left bounds the output that an element of x takes part in; that x is inside itself is known.
+    assert slope.definition.body.atoms(sympy.Piecewise) == set()
+    assert len(slope.definition.guard.args) == 2

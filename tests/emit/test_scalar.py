@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,10 +12,16 @@ from graphnn.errors import CompileError
 from graphnn.lower.ir import For, Stmt, Store
 from graphnn.simplify.expr import SCALARS, Axis, Const, DType, Op
 from tests.emit.native import buffer, integer, load, program, run, without_vectors
+from tests.oracle_rows.random import threefry
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
+
+
+def each(function: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of one number, for arrays of either float dtype."""
+    return lambda x: np.array([function(float(a)) for a in x], x.dtype)
 
 
 # fmt: off
@@ -22,20 +29,22 @@ FLOATS: dict[str, Callable[..., np.ndarray]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
     "fma": lambda a, b, c: (a.astype("longdouble") * b + c).astype(a.dtype), "pow": np.power, "sqrt": np.sqrt,
     "exp": np.exp, "log": np.log, "expm1": np.expm1, "log1p": np.log1p, "tanh": np.tanh, "sigmoid": logistic,
+    "sin": np.sin, "cos": np.cos, "erf": each(math.erf), "erfc": each(math.erfc),
     "abs": np.abs, "sign": np.sign, "max": np.maximum, "min": np.minimum,
     "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "select": np.where,
 }
 INTEGERS: dict[str, Callable[..., np.ndarray]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "neg": np.negative, "floordiv": np.floor_divide,
     "mod": np.mod, "max": np.maximum, "min": np.minimum, "abs": np.abs,
-    "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "select": np.where,
+    "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "select": np.where, "threefry": threefry,
 }
 BOOLS: dict[str, Callable[..., np.ndarray]] = {
     "and": np.logical_and, "or": np.logical_or, "not": np.logical_not, "eq": np.equal, "ne": np.not_equal,
     "select": np.where,
 }
 # fmt: on
-APPROXIMATE = {"pow": 4, "exp": 2, "log": 2, "expm1": 4, "log1p": 4, "tanh": 4, "sigmoid": 4}  # ulp
+APPROXIMATE = dict.fromkeys(("expm1", "log1p", "tanh", "sigmoid", "pow", "sin", "cos", "erf", "erfc"), 4)  # ulp
+APPROXIMATE |= {"exp": 2, "log": 2}
 COUNT = 16 * 23 + 5
 
 

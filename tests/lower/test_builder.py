@@ -320,3 +320,19 @@ def test_a_triangular_sum_is_no_scatter():
     run(lower(formulas(arrays, ("out", [span("v", 2), span("d", 4)], body))), {"token": token, "g": g, "out": out})
     expected = [[g[:d][token[:d] == v].sum() for d in range(4)] for v in range(2)]
     np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+def test_a_window_with_a_winner_is_no_scatter():
+    """out[p] = sum over y where 0 <= p - 2 y < 3 and first[y] == p - 2 y of g[y]: two terms to each p at most."""
+    offset = op("sub", "p", op("mul", 2, "y"))
+    window = op("and", op("le", 0, offset), op("lt", offset, 3))
+    hit = op("and", window, op("eq", at("first", "y", dtype="int64"), offset))
+    body = total("sum", [span("y", 4)], at("g", "y"), hit)
+    arrays = [array("input", "first", 4, dtype="int64"), array("input", "g", 4), array("output", "out", 9)]
+    lowered = lower(formulas(arrays, ("out", [span("p", 9)], body)))
+    assert "sum[max(0, ((i0 - 1) // 2)) <= r0 < min(4, ((i0 // 2) + 1)) if" in print_program(lowered)
+    first, g, out = np.array([2, 0, 1, 2]), normal(4), poison(9)
+    run(lowered, {"first": first, "g": g, "out": out})
+    expected = np.zeros(9)
+    np.add.at(expected, 2 * np.arange(4) + first, g)
+    np.testing.assert_allclose(out, expected, rtol=1e-6)

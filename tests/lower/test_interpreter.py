@@ -13,6 +13,7 @@ from graphnn.errors import CompileError
 from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store
 from graphnn.simplify.expr import SCALARS, Local
 from tests.lower.make import at, e, op, poison, run, span
+from tests.oracle_rows.random import sample, threefry
 
 NUMBERS = [-2.5, -1.0, -0.25, 0.0, 0.25, 1.0, 2.5]
 POSITIVE = [0.125, 1.0, 7.5]
@@ -28,6 +29,8 @@ ORACLES = {
     "exp": math.exp,                "expm1": math.expm1,
     "log": math.log,                "log1p": math.log1p,
     "sqrt": math.sqrt,              "pow": math.pow,
+    "sin": math.sin,                "cos": math.cos,
+    "erf": math.erf,                "erfc": math.erfc,
     "fma": lambda a, b, c: a * b + c,
     "lt": lambda a, b: a < b,       "le": lambda a, b: a <= b,
     "eq": lambda a, b: a == b,      "ne": lambda a, b: a != b,
@@ -54,7 +57,7 @@ def evaluate(fn, dtype, *columns):
 
 
 def test_every_scalar_function_has_an_oracle():
-    assert ORACLES.keys() | {"select", "cast"} == SCALARS.keys()
+    assert ORACLES.keys() | {"select", "cast", "threefry"} == SCALARS.keys()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -75,6 +78,11 @@ def test_scalar_function(fn, dtype):
 @pytest.mark.parametrize(("fn", "expected"), [("floordiv", [-4, -1, 0, 3]), ("mod", [1, 1, 0, 1])])
 def test_integers_round_towards_minus_infinity(fn, expected):
     assert evaluate(fn, "int64", [-7, -1, 0, 7], [2, 2, 2, 2]).tolist() == expected
+
+
+def test_threefry_is_that_of_the_paper():
+    key, counter = sample(np.random.default_rng(1))[0][0]
+    assert evaluate("threefry", "int64", key, counter).tolist() == threefry(key, counter).tolist()
 
 
 @pytest.mark.parametrize("fn", ["max", "min"])

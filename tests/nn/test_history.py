@@ -13,6 +13,7 @@ def recorded():
     history = History()
     history.record(1.0, {"val_loss": 1.5, "accuracy": 0.25})
     history.record(0.5, {"val_loss": 1.25, "accuracy": 0.75})
+    history.steps += [1.25, 0.75, 0.5]
     return history
 
 
@@ -32,6 +33,8 @@ def test_a_history_survives_json():
         {"loss": [1.0], "val_loss": [], "metrics": {"a": [1.0, 2.0]}},
         {"loss": [1.0], "val_loss": [], "metrics": {"a": ["1"]}},
         {"loss": [1.0], "val_loss": [], "metrics": [1]},
+        {"loss": [1.0], "val_loss": [], "metrics": {}, "steps": ["1"]},
+        {"loss": [1.0], "val_loss": [], "metrics": {}, "others": []},
     ],
 )
 def test_what_is_no_history_is_refused(data):
@@ -49,6 +52,12 @@ def test_the_plot_shows_losses_and_metrics(tmp_path):
     assert (tmp_path / "history.png").read_bytes()[:4] == b"\x89PNG"
     assert len(History([1.0]).plot().axes) == 1
     assert len(History().plot().axes) == 1
+
+
+def test_before_the_first_epoch_the_plot_is_by_step():
+    (loss,) = History(steps=[3.0, 2.0, 1.5]).plot().axes
+    assert loss.get_xlabel() == "step"
+    assert list(loss.lines[0].get_ydata()) == [3.0, 2.0, 1.5]
 
 
 def test_early_stopping_refuses_nonsense():

@@ -10,7 +10,6 @@ from graphnn.nn import Constant, Glorot, He, Normal
 from graphnn.nn.layers.dense import dense
 from graphnn.nn.models import mlp
 from graphnn.nn.training.metrics import accuracy
-from graphnn.nn.training.penalty import l2_penalty
 from graphnn.ops.elementwise import leaky_relu, sigmoid, square, tanh
 
 RNG = np.random.default_rng(0)
@@ -97,18 +96,6 @@ def test_mlp_stacks_dense_layers():
     assert logits.name == "net.logits"
     shapes = {n: p.shape for n, p in net.parameters.items() if n.endswith("W")}
     assert shapes == {"net.1.W": (6, 5), "net.2.W": (5, 4), "net.logits.W": (4, 3)}
-
-
-def test_l2_penalty_counts_weights_only():
-    net = Network()
-    dense(net.input("x", (2,), dtype="float64"), 2, name="d")
-    net.state["d.W"], net.state["d.b"] = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([100.0, 100.0])
-    penalty = l2_penalty([*net.parameters.values()], 0.1)
-    assert float(evaluate([penalty], {})[0]) == pytest.approx(0.05 * 30)
-    with pytest.raises(GraphError, match="no weight"):
-        l2_penalty([net.parameters["d.b"]], 0.1)
-    with pytest.raises(GraphError, match="nonnegative"):
-        l2_penalty([net.parameters["d.W"]], -1)
 
 
 def test_accuracy_of_labels_and_of_rows():

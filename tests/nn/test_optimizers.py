@@ -1,21 +1,23 @@
-"""Update rules against plain NumPy loops, written from the papers."""
+"""Optimizers as formulas: slots, schedules set from outside, LaTeX. What they compute is in test_optimizer_paths.py."""
 
 import numpy as np
 import pytest
 import sympy
 
 from graphnn.declare.network import Network
-from graphnn.errors import DTypeError, GraphError
+from graphnn.errors import GraphError
 from graphnn.nn.optimizers.rule import optimizer
-from graphnn.nn.optimizers.rules import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp
+from graphnn.nn.optimizers.rules import SGD, Adam, AdamW, Lion, Momentum
+from graphnn.nn.optimizers.schedules import adjustable, cosine_decay, step_decay
 from graphnn.nn.training.trainer import Trainer
 from graphnn.ops.elementwise import square
 from graphnn.ops.reduction import sum as total
+from tests.docs.pages import ROOT, blocks, run
+from tests.nn.optimizer_rows import momentum
 
 CURVATURE = np.array([1.0, 4.0, 0.25])
 TARGET = np.array([1.0, -2.0, 3.0])
 START = np.array([0.5, 0.5, -1.0])
-STEPS = 50
 
 
 def quadratic_network():
@@ -25,106 +27,6 @@ def quadratic_network():
     w = net.parameter("w", (3,), dtype="float64")
     net.state["w"] = START
     return net, total(h * square(w - c))
-
-
-def walk(rule):
-    """The weights after each of STEPS updates w <- rule(t, w, g), t = 1, 2, ..."""
-    w, path = START.copy(), []
-    for t in range(1, STEPS + 1):
-        w = rule(t, w, 2 * CURVATURE * (w - TARGET))
-        path.append(w)
-    return np.array(path)
-
-
-def numpy_sgd(lr):
-    return lambda t, w, g: w - lr * g
-
-
-def numpy_momentum(lr, mu):
-    v = np.zeros(3)
-
-    def rule(t, w, g):
-        v[:] = mu * v - lr * g
-        return w + v
-
-    return rule
-
-
-def numpy_nesterov(lr, mu):
-    v = np.zeros(3)
-
-    def rule(t, w, g):
-        old = v.copy()
-        v[:] = mu * v - lr * g
-        return w - mu * old + (1 + mu) * v  # the form of Sutskever et al. after the change of variables
-
-    return rule
-
-
-def numpy_adagrad(lr, eps):
-    s = np.zeros(3)
-
-    def rule(t, w, g):
-        s[:] += g * g
-        return w - lr / (np.sqrt(s) + eps) * g
-
-    return rule
-
-
-def numpy_rmsprop(lr, rho, eps):
-    s = np.zeros(3)
-
-    def rule(t, w, g):
-        s[:] = rho * s + (1 - rho) * g * g
-        return w - lr / (np.sqrt(s) + eps) * g
-
-    return rule
-
-
-def numpy_adadelta(lr, rho, eps):
-    s, d = np.zeros(3), np.zeros(3)
-
-    def rule(t, w, g):
-        s[:] = rho * s + (1 - rho) * g * g
-        step = -np.sqrt(d + eps) / np.sqrt(s + eps) * g
-        d[:] = rho * d + (1 - rho) * step * step
-        return w + lr * step
-
-    return rule
-
-
-def numpy_adam(lr, beta1, beta2, eps):
-    m, v = np.zeros(3), np.zeros(3)
-
-    def rule(t, w, g):
-        m[:] = beta1 * m + (1 - beta1) * g
-        v[:] = beta2 * v + (1 - beta2) * g * g
-        return w - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
-
-    return rule
-
-
-CASES = {
-    "sgd": (SGD(0.05), numpy_sgd(0.05)),
-    "momentum": (Momentum(0.02, mu=0.8), numpy_momentum(0.02, 0.8)),
-    "nesterov": (Nesterov(0.02), numpy_nesterov(0.02, 0.9)),
-    "adagrad": (Adagrad(0.3), numpy_adagrad(0.3, 1e-8)),
-    "rmsprop": (RMSProp(0.01, rho=0.95), numpy_rmsprop(0.01, 0.95, 1e-8)),
-    "adadelta": (Adadelta(), numpy_adadelta(1.0, 0.95, 1e-6)),
-    "adam": (Adam(0.1, beta2=0.99), numpy_adam(0.1, 0.9, 0.99, 1e-8)),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_fifty_steps_are_those_of_numpy(case):
-    rule, expected = CASES[case]
-    net, loss = quadratic_network()
-    trainer = Trainer(loss, rule)
-    path = []
-    for _ in range(STEPS):
-        trainer.step(h=CURVATURE, c=TARGET)
-        path.append(np.array(net.state["w"]))
-    np.testing.assert_allclose(path, walk(expected), rtol=1e-12, atol=1e-12)
 
 
 def test_slots_are_state_variables_with_their_values():
@@ -140,9 +42,9 @@ def test_slots_are_state_variables_with_their_values():
 
 def test_a_second_trainer_goes_on_with_the_slots():
     net, loss = quadratic_network()
-    rule = numpy_momentum(0.1, 0.9)
-    expected = walk(rule)[1]
-    for _ in range(2):
+    row, expected = momentum(0.1, 0.9), START
+    for t in (1, 2):
+        expected = row(t, expected, 2 * CURVATURE * (expected - TARGET))
         Trainer(loss, Momentum(0.1)).step(h=CURVATURE, c=TARGET)
     np.testing.assert_allclose(net.state["w"], expected, rtol=1e-12)
 
@@ -155,13 +57,13 @@ def test_a_users_formula_trains():
 
 
 def test_a_scalar_without_a_formula_is_set_through_the_state():
-    scheduled = optimizer("scheduled", lambda w, g, lr: {"w": w - lr * g}, state={"lr": 0.5}, scalars=("lr",))
+    rule = optimizer("set", lambda w, g, lr: {"w": w - lr * g}, state={"lr": 0.5}, scalars=("lr",))
     net, loss = quadratic_network()
-    trainer = Trainer(loss, scheduled())
-    net.state["scheduled.lr"] = 0.0
+    trainer = Trainer(loss, rule())
+    net.state["set.lr"] = 0.0
     trainer.step(h=CURVATURE, c=TARGET)
     np.testing.assert_array_equal(net.state["w"], START)
-    net.state["scheduled.lr"] = 0.25
+    net.state["set.lr"] = 0.25
     trainer.step(h=CURVATURE, c=TARGET)
     np.testing.assert_allclose(net.state["w"], START - 0.5 * CURVATURE * (START - TARGET), rtol=1e-15)
 
@@ -169,12 +71,59 @@ def test_a_scalar_without_a_formula_is_set_through_the_state():
 def test_formulas_and_latex():
     w, g, v, lr, mu = sympy.symbols("w g v lr mu", real=True)
     assert Momentum(0.1).formulas == {"v": mu * v - lr * g, "w": w + mu * v - lr * g}
-    assert Momentum().latex().splitlines()[1:3] == [r"v' &= - g \eta + \mu v \\", "w' &= v' + w"]
+    assert Momentum().latex().splitlines()[1:-1] == [
+        r"v' &= \mu v - \eta g \\",
+        r"w' &= v' + w \\",
+        r"\eta &= 0.01 \\",
+        r"\mu &= 0.9",
+    ]
     assert repr(Momentum(0.1, mu=0.5)) == "momentum(lr=0.1, mu=0.5)"
     text = Adam().latex()
     assert r"t' &= t + 1" in text
     assert r"1 - \beta_{1}^{t'}" in text
     assert r"\frac{v'}{1 - \beta_{2}^{t'}}" in text
+
+
+def test_latex_has_schedule_clipping_and_decay_in_their_order():
+    text = AdamW(cosine_decay(1e-3, 1000), eps=1e-8, clip_value=0.5, clip_norm=2.0).latex()
+    rows = [row.removesuffix(r" \\") for row in text.splitlines()[1:-1]]
+    assert rows[:4] == [
+        r"g &\leftarrow \max\left(- \frac{1}{2}, \min\left(\frac{1}{2}, g\right)\right)",
+        r"n &= \sqrt{\sum g^{2}}\ \text{(over all parameters)}",
+        r"g &\leftarrow \frac{2 g}{\max\left(2, n\right)}",
+        r"\eta &= \frac{\cos{\left(\frac{\pi \min\left(1000, t\right)}{1000} \right)} + 1}{2000}",
+    ]
+    assert rows[7].startswith(r"w' &= w - \lambda \eta w - \frac{\eta m'}")
+    assert rows[-2:] == [r"\epsilon &= 1.0 \cdot 10^{-8}", r"\lambda &= 0.01\ \text{(for biases 0)}"]
+    assert Momentum(step_decay(0.1, 0.5, 9)).latex().splitlines()[2] == r"t' &= t + 1 \\"
+    assert r"\eta &= \text{adjustable, at first } 0.5" in SGD(adjustable(0.5)).latex()
+
+
+def test_latex_of_a_slot_that_reads_the_new_value_of_another():
+    def update(w, g, m, s, mu):
+        new_m = mu * m + g
+        new_s = s + new_m**2
+        return {"m": new_m, "s": new_s, "w": w - new_m / new_s}
+
+    rows = optimizer("o", update, {"m": 0, "s": 1}, {"mu": 0.5})().latex().splitlines()
+    assert rows[2:4] == [r"s' &= m'^{2} + s \\", r"w' &= w - \frac{m'}{s'} \\"]
+
+
+def test_every_row_of_latex_is_rendered_by_matplotlib():
+    parser = pytest.importorskip("matplotlib.mathtext").MathTextParser("path")
+    for rule in (SGD(step_decay(0.1, 0.5, 9), clip_norm=1), AdamW(cosine_decay(0.1, 9), clip_value=2), Lion()):
+        for row in rule.latex().splitlines()[1:-1]:
+            parser.parse(f"${row.removesuffix(chr(92) * 2).replace('&', '')}$")
+
+
+def test_the_code_of_the_page_on_optimizers_runs():
+    page, names = ROOT / "docs" / "design" / "optimizers.md", {"__name__": "optimizers"}
+    for block in blocks(page, "python"):
+        run(page, block, names)
+    for optimizer_ in (names["decaying"], names["fading"]):
+        before = {n: np.array(names["net"].state[n]) for n in ("d.W", "d.b")}
+        Trainer(names["loss"], optimizer_).step(x=names["X"], y=-names["X"])
+        assert all(np.any(names["net"].state[n] != before[n]) for n in before)
 
 
 def test_what_scalars_alone_decide_is_computed_once():
@@ -186,47 +135,52 @@ def test_what_scalars_alone_decide_is_computed_once():
     assert {p.exp for p in per_element} == {-1, sympy.Rational(1, 2), 2}  # no power of beta2
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: SGD(0.1, 0.2), "2 are given"),
-        (lambda: SGD(rate=0.1), "no attribute 'rate'"),
-        (lambda: SGD(0.1, lr=0.2), "twice"),
-        (lambda: SGD(float("nan")), "finite"),
-        (lambda: SGD("0.1"), "is a number"),
-        (lambda: optimizer("o", lambda w, x: {"w": w}), "asks for 'x'"),
-        (lambda: optimizer("o", lambda w, g, v: {"w": w}, state={"v": 0}), "no new 'v'"),
-        (lambda: optimizer("o", lambda w, g: {"w": np.sqrt(w)}), "^o: .* sympy.exp, .* instead of np.exp"),
-        (lambda: Adam(True), "'lr' is a number, not True"),
-        (lambda: optimizer("o", lambda w, g: {"u": w}), "a new 'u'"),
-        (lambda: optimizer("o", lambda w, g: w), "a dict of formulas"),
-        (lambda: optimizer("o", lambda w, g: {"w": "w - g"}), "not str"),
-        (lambda: optimizer("o", lambda w, g: {"w": w - sympy.Symbol("h") * g}), "reads 'h'"),
-        (lambda: optimizer("o", lambda w, g: {"w": w}, state={"w": 0}), "used twice"),
-        (lambda: optimizer("o", lambda w, g: {"w": w}, scalars=("t",)), "'t' is not in state"),
-        (lambda: optimizer("o", lambda w, g, t: {"w": w, "t": t + g}, state={"t": 0}, scalars=("t",)), "reads 'g'"),
-    ],
-)
-def test_errors_name_what_is_wrong(make, message):
-    with pytest.raises(GraphError, match=message):
-        make()
-
-
-def test_a_new_value_must_read_an_array():
-    _, loss = quadratic_network()
-    with pytest.raises(GraphError, match="reads no weight"):
-        Trainer(loss, optimizer("zero", lambda w, g: {"w": 0})())
-
-
-def test_parameters_of_two_dtypes_are_refused():
+def test_a_users_rule_declares_domains_and_what_biases_are_spared():
+    rule = optimizer(
+        "shrink",
+        lambda w, g, a: {"w": w - a * w + 0 * g},
+        attributes={"a": 0.5},
+        domains={"a": sympy.Interval(0, 1)},
+        weights_only=("a",),
+    )
+    with pytest.raises(GraphError, match=r"shrink: attribute 'a' is 2; it lies in \[0, 1\]"):
+        rule(2)
     net = Network()
-    a, b = net.parameter("a", (2,)), net.parameter("b", (2,), dtype="float64")
-    with pytest.raises(DTypeError, match="'a' is float32, 'b' is float64"):
-        SGD().updates([a, b], [a, b])
+    w, b = net.parameter("w", (2,), init=1.0), net.parameter("b", (2,), init=1.0, role="bias")
+    Trainer(total(w) + total(b), rule(0.25)).step()
+    np.testing.assert_array_equal(net.state["w"], np.float32([0.75, 0.75]))
+    np.testing.assert_array_equal(net.state["b"], np.float32([1, 1]))
 
 
-def test_a_slot_does_not_take_over_another_variable():
+def test_numpy_numbers_are_numbers():
+    assert repr(SGD(np.float64(0.5))) == "sgd(lr=0.5)"
+    assert SGD(np.int64(1)).attributes == {"lr": 1}
+
+
+def test_an_adjustable_rate_is_changed_by_a_callback_and_slots_survive():
     net, loss = quadratic_network()
-    net.variable("w.momentum.v", (2,), dtype="float64")
-    with pytest.raises(GraphError, match="in the way"):
-        Trainer(loss, Momentum())
+    trainer = Trainer(loss, Momentum(adjustable(0.1)), batch_size=None)
+    rates = []
+
+    def halve(trainer, history):
+        rates.append(float(trainer.network.state["momentum.lr"]))
+        trainer.network.state["momentum.lr"] = rates[-1] / 2
+
+    trainer.fit({"h": CURVATURE, "c": TARGET}, epochs=4, callbacks=[halve], progress=False)
+    assert rates == [0.1, 0.05, 0.025, 0.0125]
+    w, v = START, 0.0
+    for rate in rates:
+        v = 0.9 * v - rate * 2 * CURVATURE * (w - TARGET)
+        w = w + v
+    np.testing.assert_allclose(net.state["w"], w, rtol=1e-12)
+    assert list(net.state) == ["w", "momentum.lr", "w.momentum.v"]  # what a checkpoint holds
+    Trainer(loss, Momentum(adjustable(0.1)))
+    assert net.state["momentum.lr"] == 0.00625
+
+
+def test_an_optimizer_s_nodes_are_stored_as_json():
+    net, loss = quadratic_network()
+    Trainer(loss, AdamW(step_decay(0.1, 0.5, 3), decay=adjustable(0.1), clip_norm=1.0))
+    again = Network.from_json(net.to_json())
+    assert again.to_json() == net.to_json()
+    assert net.graph.nodes["w.next"]["attributes"]["lr"] == "step_decay(0.1, 0.5, 3)"

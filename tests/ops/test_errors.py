@@ -53,7 +53,7 @@ CASES: list[tuple[Build, type[Exception], str]] = [
     (lambda n: OPS["concatenate"]([]), GraphError, r"nonempty sequence"),
     (lambda n: OPS["stack"]([n["z"], n["m"]]), ShapeError, r"extent N .* but 4"),
     (lambda n: OPS["quadratic"](n["z"], n["x"]), ShapeError, r"\('N', 5\), operand 1 \('x'\) \('N', 3, 4\)"),
-    (lambda n: OPS["l1"](n["z"], n["w"], "average"), GraphError, r"not 'average'"),
+    (lambda n: OPS["l1"](n["z"], n["w"], reduction="average"), GraphError, r"not 'average'"),
     (lambda n: OPS["l1"](n.input("e", (0,)), n["e"]), ShapeError, r"a mean over no examples"),
     (lambda n: OPS["softmax_cross_entropy"](n["z"], n["v"]), ShapeError, r"operand 1 \('v'\) \(4,\)"),
     (lambda n: OPS["cross_entropy"](n["z"], n["z"][:, 0]), DTypeError, r"operand 'y' must be int64, not float32"),

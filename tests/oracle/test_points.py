@@ -13,7 +13,21 @@ from tests.oracle.apply import Applied, as_dtype, kinds_of
 from tests.oracles import ORACLES, Oracle
 
 POINTS = 200
-WIDE = {"sigmoid": 80.0, "tanh": 40.0, "softplus": 80.0, "exp": 80.0, "expm1": 80.0}  # sampled up to there as well
+WIDE = {
+    "sigmoid": 80.0,
+    "tanh": 40.0,
+    "softplus": 80.0,
+    "exp": 80.0,
+    "expm1": 80.0,
+    "gelu": 12.0,
+    "silu": 80.0,
+    "mish": 40.0,
+    "elu": 60.0,
+    "softsign": 1e6,
+    "sin": 1e6,
+    "cos": 1e6,
+    "erf": 9.0,
+}  # sampled up to there as well
 ROWS = sorted(
     n for n, r in ORACLES.items() if r.mp_forward and r.mp_gradient and n not in ("softmax", "log_softmax", "where")
 )

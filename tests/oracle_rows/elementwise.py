@@ -1,5 +1,6 @@
 """Oracle rows of elementwise ops: sigmoid to where, and those without a gradient."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,6 +120,15 @@ UNARY = [
                              mp.log1p,                   lambda x: 1 / (1 + x)),
     unary("sqrt",    0.2, 4, np.sqrt,                    lambda x: 0.5 / np.sqrt(x),
                              mp.sqrt,                    lambda x: 1 / (2 * mp.sqrt(x))),
+    unary("rsqrt",   0.2, 4, lambda x: 1 / np.sqrt(x),   lambda x: -0.5 / x**1.5,
+                             lambda x: 1 / mp.sqrt(x),   lambda x: -1 / (2 * x * mp.sqrt(x))),
+    unary("sin",      -9, 9, np.sin,                     np.cos,
+                             mp.sin,                     mp.cos),
+    unary("cos",      -9, 9, np.cos,                     lambda x: -np.sin(x),
+                             mp.cos,                     lambda x: -mp.sin(x)),
+    unary("erf",      -4, 4, np.vectorize(math.erf, otypes=[float]),
+                             lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x),
+                             mp.erf,                     lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)),
     unary("sigmoid",  -6, 6, sigmoid,                    lambda x: sigmoid(x) * sigmoid(-x),
                              mp_sigmoid,                 lambda x: mp.exp(-x) / (1 + mp.exp(-x)) ** 2),
     unary("tanh",     -4, 4, np.tanh,                    lambda x: 4 * sigmoid(2 * x) * sigmoid(-2 * x),

@@ -28,19 +28,45 @@ def loss(
     mp_gradient: tuple[Formula, ...] | None = None,
     kinks: Formula | None = None,
 ) -> Oracle:
-    """A loss of (prediction, target) by its terms; mpmath formulas are those of a single term."""
+    """A loss of (prediction, target) by its terms; mpmath formulas are those of a single term.
 
-    def forward(a: Array, y: Array, reduction: str = default) -> Array:
+    A third operand holds a factor for each term, or for all terms of a row.
+    """
+
+    def forward(a: Array, y: Array, w: Array | float = 1.0, reduction: str = default) -> Array:
         each: Array = terms(a, y)
+        each = each * trailing(w, each.ndim)
         return each if reduction == "none" else np.asarray(each.mean() if reduction == "mean" else each.sum())
 
-    def pullback(g: Array, a: Array, y: Array, reduction: str = default) -> list[Array]:
-        shape = np.shape(terms(a, y))
-        each = np.broadcast_to(g / np.prod(shape) if reduction == "mean" else g, shape)
-        each = each.reshape(shape + (1,) * (a.ndim - len(shape)))
-        return [each * d(a, y) for d in partials]
+    def pullback(g: Array, a: Array, y: Array, w: Array | float = 1.0, reduction: str = default) -> list[Array]:
+        term: Array = terms(a, y)
+        each = np.broadcast_to(g / term.size if reduction == "mean" else g, term.shape)
+        outer = trailing(each * trailing(w, term.ndim), a.ndim)
+        by_weight = (each * term).reshape(*np.shape(w), -1).sum(axis=-1)
+        return [*(outer * d(a, y) for d in partials), by_weight][: len(partials) + (np.ndim(w) > 0)]
 
     return Oracle(name, sample, forward, pullback, mp_forward, mp_gradient, kinks)
+
+
+def trailing(x: Array | float, ndim: int) -> Array:
+    """x with axes of extent 1 at its end, up to `ndim`."""
+    return np.asarray(x).reshape(np.shape(x) + (1,) * (ndim - np.ndim(x)))
+
+
+def weighted(sample: Sample, *axes: int) -> Sample:
+    """The cases, and those that name a reduction again with weights for so many leading axes of the prediction."""
+
+    def with_weights(rng: np.random.Generator) -> list[Case]:
+        plain = sample(rng)
+        more: list[Case] = [
+            ((*operands, rng.uniform(0.2, 3, operands[0].shape[:n])), attributes)
+            for operands, attributes in plain
+            if "reduction" in attributes
+            for n in axes
+        ]
+        return plain + more
+
+    return with_weights
 
 
 def per_example(x: Array) -> Array:
@@ -113,13 +139,13 @@ def mp_softmax_cross_entropy(row: Sequence[Any], y: Any) -> Any:
 LOSSES = [
     loss(
         "quadratic",
-        cases(real_pair, *TOTALS),
+        weighted(cases(real_pair, *TOTALS), 1),
         lambda a, y: per_example((y - a) ** 2) / 2,
         [lambda a, y: a - y, lambda a, y: y - a],
     ),
     loss(
         "mean_squared_error",
-        cases(real_pair, *EVERY),
+        weighted(cases(real_pair, *EVERY), 1, 2),
         lambda a, y: (y - a) ** 2,
         [lambda a, y: 2 * (a - y), lambda a, y: 2 * (y - a)],
     ),
@@ -132,45 +158,53 @@ LOSSES = [
     ),
     loss(
         "l1",
-        cases(separate_pair, *EVERY),
+        weighted(cases(separate_pair, *EVERY), 1),
         lambda p, q: np.abs(p - q),
         [lambda p, q: np.sign(p - q), lambda p, q: np.sign(q - p)],
-        kinks=lambda p, q, **_: np.abs(p - q),
+        kinks=lambda p, q, *_, **__: np.abs(p - q),
     ),
     loss(
         "binary_cross_entropy",
-        cases(probability_pair, *EVERY),
+        weighted(cases(probability_pair, *EVERY), 2),
         lambda p, y: -(y * np.log(p) + (1 - y) * np.log1p(-p)),
         [lambda p, y: (p - y) / (p * (1 - p)), lambda p, y: np.log1p(-p) - np.log(p)],
-        mp_forward=lambda p, y: -(y * mp.log(p) + (1 - y) * mp.log(1 - p)),
-        mp_gradient=(lambda p, y: (1 - y) / (1 - p) - y / p, lambda p, y: mp.log(1 - p) - mp.log(p)),
+        mp_forward=lambda p, y, w=1: -w * (y * mp.log(p) + (1 - y) * mp.log(1 - p)),
+        mp_gradient=(
+            lambda p, y, w=1: w * ((1 - y) / (1 - p) - y / p),
+            lambda p, y, w=1: w * (mp.log(1 - p) - mp.log(p)),
+            lambda p, y, w: -(y * mp.log(p) + (1 - y) * mp.log(1 - p)),
+        ),
     ),
     loss(
         "sigmoid_cross_entropy",
-        cases(logit_pair, *EVERY),
+        weighted(cases(logit_pair, *EVERY), 2),
         lambda z, y: y * softplus(-z) + (1 - y) * softplus(z),
         [lambda z, y: (1 - y) * sigmoid(z) - y * sigmoid(-z), lambda z, y: -z],
-        mp_forward=lambda z, y: y * mp_softplus(-z) + (1 - y) * mp_softplus(z),
-        mp_gradient=(lambda z, y: (1 - y) * mp_sigmoid(z) - y * mp_sigmoid(-z), lambda z, y: -z),
+        mp_forward=lambda z, y, w=1: w * (y * mp_softplus(-z) + (1 - y) * mp_softplus(z)),
+        mp_gradient=(
+            lambda z, y, w=1: w * ((1 - y) * mp_sigmoid(z) - y * mp_sigmoid(-z)),
+            lambda z, y, w=1: -w * z,
+            lambda z, y, w: y * mp_softplus(-z) + (1 - y) * mp_softplus(z),
+        ),
     ),
     loss(
         "cross_entropy",
-        class_cases(logits=False),
+        weighted(class_cases(logits=False), 1),
         lambda p, y: -(weights(y, p) * np.log(p)).sum(axis=1),
         [lambda p, y: -weights(y, p) / p, lambda p, y: -np.log(p)],
     ),
     loss(
         "softmax_cross_entropy",
-        class_cases(logits=True),
+        weighted(class_cases(logits=True), 1),
         lambda z, y: -(weights(y, z) * log_softmax(z)).sum(axis=1),
         [softmax_cross_entropy_by_logits, lambda z, y: -log_softmax(z)],
         mp_forward=mp_softmax_cross_entropy,
     ),
     loss(
         "hinge",
-        cases(margin_pair, *EVERY),
+        weighted(cases(margin_pair, *EVERY), 1),
         lambda s, y: np.maximum(1 - y * s, 0),
         [lambda s, y: np.where(y * s < 1, -y, 0), lambda s, y: np.where(y * s < 1, -s, 0)],
-        kinks=lambda s, y, **_: np.abs(1 - y * s),
+        kinks=lambda s, y, *_, **__: np.abs(1 - y * s),
     ),
 ]

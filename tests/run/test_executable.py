@@ -90,7 +90,7 @@ def test_more_shapes_than_are_remembered() -> None:
     for n in [*range(KEPT_SHAPES + 3), 2, KEPT_SHAPES]:
         inputs = gather_inputs(n)
         np.testing.assert_array_equal(program(**inputs)["hidden"], gather_expected(inputs)[0])
-    assert len(program._boundary._resolved) <= KEPT_SHAPES
+    assert len(program._call.boundary._resolved) <= KEPT_SHAPES
 
 
 def test_state_is_read_where_it_lies_and_updated_in_place() -> None:
@@ -149,16 +149,16 @@ def test_an_array_that_is_replaced_during_an_update_is_noticed() -> None:
     state = held(w=np.zeros(6, np.float32))
     step, g = build(step_program(), state=state), np.ones(6, np.float32)
     step(g=g)
-    gather_results = step._gather
+    gather_results = step._call._gather
 
     def replace_meanwhile(arrays: dict[str, np.ndarray]) -> object:
         state._values["w"] = np.full(6, 10, np.float32)
         state.version += 1
         return gather_results(arrays)
 
-    step._gather = replace_meanwhile
+    step._call._gather = replace_meanwhile
     assert step(g=g).tolist() == [1] * 6
-    step._gather = gather_results
+    step._call._gather = gather_results
     assert step(g=g).tolist() == [10.5] * 6
 
 
@@ -191,7 +191,7 @@ def test_threads_with_different_sizes_get_their_own_results() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
-    assert 1 <= len(program._frames) <= 4
+    assert 1 <= len(program._call.frames) <= 4
 
 
 def counter_program() -> Program:

@@ -47,12 +47,18 @@ def test_independent_iterations():
     def writes(index):
         return (Store("y", (index,), load("x", "i")),)
 
-    assert independent("i", writes(Axis("i")), ())
-    assert independent("i", writes(integer("mul", 2, "i")), ())
-    assert not independent("i", writes(integer("add", "i", "j")), ("j",))  # y[0 + 1] is also y[1 + 0]
-    assert not independent("i", writes(integer("floordiv", "i", 2)), ())
+    i, few = Range("i", *ONE_TO_N), Range("i", index_constant(0), index_constant(4))
+    assert independent(i, writes(Axis("i")), {})
+    assert independent(i, writes(integer("mul", 2, "i")), {})
+    assert not independent(i, writes(integer("add", "i", "j")), {"j": None})  # y[0 + 1] is also y[1 + 0]
+    assert not independent(i, writes(integer("floordiv", "i", 2)), {})
     neighbour = Store("y", (Axis("i"),), load("y", integer("sub", "i", 1)))
-    assert not independent("i", (neighbour,), ())
+    assert not independent(i, (neighbour,), {})
+    # The digits of a number: i is the lower one of 4 values, or the higher one.
+    assert independent(few, writes(integer("add", integer("mul", 4, "j"), "i")), {"j": None})
+    assert not independent(few, writes(integer("add", integer("mul", 3, "j"), "i")), {"j": None})
+    assert independent(i, writes(integer("add", integer("mul", 4, "i"), "j")), {"j": 4})
+    assert not independent(i, writes(integer("add", integer("mul", 4, "i"), "j")), {"j": 5})
 
 
 def test_commute():

@@ -9,13 +9,14 @@ import pytest
 import sympy
 
 import graphnn as gn
-from graphnn.declare.scalars import PRIMITIVES
+from graphnn.declare.scalars import PRIMITIVES, expm1
 from graphnn.simplify import rules
 from graphnn.simplify.engine import Accuracy
-from graphnn.simplify.heads import Sigmoid
+from graphnn.simplify.heads import Erfc, Sigmoid
 from graphnn.simplify.instances import check_instance, check_instances
 from graphnn.simplify.passes import simplify
 from graphnn.simplify.rules import RULES, Rewrite, Rule
+from graphnn.simplify.stability import stabilise
 
 SCALAR = [rule for rule in RULES if not isinstance(rule.before, str)]
 
@@ -23,7 +24,7 @@ SCALAR = [rule for rule in RULES if not isinstance(rule.before, str)]
 def _closed(expr: sympy.Expr) -> sympy.Expr:
     for primitive, definition in PRIMITIVES.items():
         expr = expr.replace(primitive, definition)
-    return expr.replace(Sigmoid, lambda x: 1 / (1 + sympy.exp(-x)))
+    return expr.replace(Sigmoid, lambda x: 1 / (1 + sympy.exp(-x))).replace(Erfc, lambda x: 1 - sympy.erf(x))
 
 
 @pytest.mark.parametrize("rule", SCALAR, ids=lambda rule: rule.name)
@@ -69,3 +70,28 @@ def test_mpmath_agrees_with_the_softplus_form() -> None:
             expected = mpmath.log1p(mpmath.exp(point))
             found = mpmath.mpf(sympy.N(_closed(rule.after).subs(rules.x, point), 60, maxn=2000))
             assert abs(found - expected) <= abs(expected) * mpmath.mpf("1e-15") + mpmath.mpf("1e-40")
+
+
+T, U = sympy.symbols("t u", real=True)
+
+
+# fmt: off
+COMPLEMENTS = [
+    (1 + sympy.erf(T),                        Erfc(-T)),
+    (sympy.Rational(1, 2) - sympy.erf(T) / 2, Erfc(T) / 2),
+    (U + sympy.erf(T) / 2 + sympy.Rational(1, 2), U + Erfc(-T) / 2),
+    (U - U * sympy.erf(T),                    U * Erfc(T)),
+    (2 + sympy.erf(T),                        2 + sympy.erf(T)),
+    (3 - 3 * sympy.tanh(T),                   6 * Sigmoid(-2 * T)),
+    (1 - sympy.tanh(T) ** 2,                  4 * Sigmoid(2 * T) * Sigmoid(-2 * T)),
+    (3 * sympy.exp(T) - 3,                    3 * expm1(T)),
+    (2 * sympy.exp(T) - 1,                    2 * sympy.exp(T) - 1),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("before", "after"), COMPLEMENTS)
+def test_differences_that_cancel_are_functions_of_their_own(before: sympy.Expr, after: sympy.Expr) -> None:
+    trace = rules.Trace()
+    assert stabilise("n", before, trace) == after
+    check_instances(trace)

@@ -135,7 +135,23 @@ def infinity_over_nothing() -> Built:
     return [y, *gn.gradients(gn.sum(y), [v])], {"x": np.zeros((0, 2)), "v": np.ones(2)}
 
 
+def repetition_of_nothing() -> Built:
+    """The adjoint of floor(y/2) = p took the remainder by another dimension, of extent 0."""
+    x = gn.Network("found").input("x", (2, 0, 3), dtype="float64")
+    y = gn.upsample(x, 2)
+    return [y, *gn.gradients(gn.sum(y * y), [x])], {"x": np.zeros((2, 0, 3))}
+
+
+def windows_with_ties() -> Built:
+    """Overlapping windows, each element the first maximum of several: a gather, whose windows bound its sums."""
+    x = gn.Network("found").input("x", ("N", 1, 5, 6), dtype="float64")
+    y = gn.max_pool(x, 3, 2, 1)
+    return [y, *gn.gradients(gn.sum(y * y), [x], ties="split")], {"x": np.arange(60.0).reshape(2, 1, 5, 6) % 3}
+
+
 FOUND: tuple[Callable[[], Built], ...] = (
+    repetition_of_nothing,
+    windows_with_ties,
     zero_contribution,
     infinity_over_nothing,
     condition_of_a_choice,

@@ -14,6 +14,7 @@ import numpy as np
 
 import graphnn as gn
 from tests.three_way.runner import Accuracy
+from tests.three_way.spatial import correlate, correlate_transpose, pad, pool, upsample
 
 EXTENTS = (3, 2, 1, 7, 8, 9, 15, 16, 17, 31, 5, 0)
 SHAPES = ("na", "a", "ab", "n", "", "n1", "1a", "nab", "ba", "an")
@@ -33,6 +34,7 @@ class Graph:
     tensors: list[gn.Tensor] = field(default_factory=list)
     indices: list[gn.Tensor] = field(default_factory=list)
     dtype: str = "float64"
+    training: bool = False
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options; the first where the codes have run out."""
@@ -42,7 +44,7 @@ class Graph:
         return self.known[tensor.name]
 
     def add(self, tensor: gn.Tensor) -> None:
-        (value,) = gn.evaluate([tensor], self.values)
+        (value,) = gn.evaluate([tensor], self.values, training=self.training)
         self.known[tensor.name] = value
         good = value.size <= LARGEST and (tensor.dtype == "bool" or np.abs(value).max(initial=0) < 1e3)
         if good and tensor.dtype == self.dtype:
@@ -52,6 +54,11 @@ class Graph:
     def gap(self) -> float:
         """How far from a kink a value must be, so that rounding cannot carry it over."""
         return 1e-6 if self.dtype == "float64" else 1e-2
+
+    def distinct(self, v: Array) -> bool:
+        """Whether equal values are exactly equal."""
+        gaps = np.diff(np.sort(v, axis=None))
+        return bool(((gaps == 0) | (gaps > self.gap)).all())
 
     def apart(self, difference: Array) -> bool:
         return bool((np.abs(difference) > self.gap).all())
@@ -66,6 +73,7 @@ class Case:
     accuracy: Accuracy
     sizes: dict[str, int]
     debug: bool
+    training: bool
 
 
 def decode(codes: Sequence[int]) -> Case:
@@ -74,6 +82,7 @@ def decode(codes: Sequence[int]) -> Case:
     rng = np.random.default_rng(list(codes))
     steps = g.pick(range(3, 9))
     g.dtype = g.pick(("float64", "float64", "float32"))
+    g.training = g.pick((True, False))
     extents = {"n": g.pick(EXTENTS), "a": g.pick(EXTENTS), "b": g.pick(EXTENTS), "1": 1}
     symbolic = g.pick((True, False))
     for number in range(g.pick((2, 3, 4))):
@@ -99,12 +108,13 @@ def decode(codes: Sequence[int]) -> Case:
     outputs = [g.tensors[-1]] + ([g.pick(g.tensors)] if g.pick((False, True)) else [])
     outputs += _gradients(g, outputs)
     used = {t.name for t in g.network.ancestors(outputs)}
+    g.values |= {name: g.network.state[name] for name in used & set(g.network.state) - set(g.values)}
     values = {n: v for n, v in g.values.items() if n in used}
     symbols = {s.name for leaf in g.values for d in g.network[leaf].shape_exprs for s in d.free_symbols}
     known = {s.name for leaf in values for d in g.network[leaf].shape_exprs for s in d.free_symbols}
     bound = symbols if g.pick((False, False, True)) else symbols - known
     sizes = dict.fromkeys(bound, extents["n"])
-    return Case(outputs, values, g.pick(("fast", "tight")), sizes, g.pick((False, False, True)))
+    return Case(outputs, values, g.pick(("fast", "tight")), sizes, g.pick((False, False, True)), g.training)
 
 
 def _gradients(g: Graph, outputs: Sequence[gn.Tensor]) -> list[gn.Tensor]:
@@ -170,19 +180,13 @@ def _reduction(name: str) -> Step:
         keepdims = g.pick((False, True))
         if name in ("mean", "max", "min", "logsumexp") and v.size == 0:
             return None
-        if name in ("max", "min") and not _distinct(g, v):
+        if name in ("max", "min") and not g.distinct(v):
             return None
         if name == "prod" and v.size > 40:
             return None
         return getattr(gn, name)(x, axis=axes, keepdims=keepdims)
 
     return step
-
-
-def _distinct(g: Graph, v: Array) -> bool:
-    """Whether equal values are exactly equal."""
-    gaps = np.diff(np.sort(v, axis=None))
-    return bool(((gaps == 0) | (gaps > g.gap)).all())
 
 
 def _matmul(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
@@ -265,7 +269,7 @@ def _gather(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
 
 def _argmax(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
     v = g.value(x)
-    if v.ndim != 2 or v.size == 0 or not _distinct(g, v):
+    if v.ndim != 2 or v.size == 0 or not g.distinct(v):
         return None
     found = gn.argmax(x, axis=1)
     g.add(found)
@@ -315,12 +319,40 @@ def _cross_entropy(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
     return gn.softmax_cross_entropy(x, g.pick(labels), reduction=g.pick(("mean", "sum", "none"))) if labels else None
 
 
+def _random(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
+    if g.value(x).size == 0:
+        return None
+    if g.pick((True, False)):
+        return gn.dropout(x, g.pick((0.5, 0.1)), shared=g.pick(((), (-1,) if x.ndim else ())))
+    return x * gn.random_uniform(x, -0.5, 2)
+
+
+def _batch_norm(g: Graph, x: gn.Tensor) -> gn.Tensor | None:
+    axes = [n for n, extent in enumerate(x.shape) if isinstance(extent, int)]
+    if x.ndim < 2 or not axes or g.value(x).size == 0:
+        return None
+    axis = g.pick(axes[::-1])
+    others = tuple(n for n in range(x.ndim) if n != axis)
+    if g.training and g.value(x).var(others).min() < 0.05:  # nearly constant channels amplify rounding
+        return None
+    return gn.batch_norm(x, axis, eps=g.pick((0.001, 0.1)))
+
+
 STEPS: tuple[Step, ...] = (
+    *(_random, _random, _batch_norm),
     *(_binary(name) for name in ("add", "multiply", "subtract", "divide")),
     *(_reduction(name) for name in ("sum", "mean", "max", "min", "prod", "logsumexp")),
     *(_matmul, _matmul, _transpose, _reshape, _slice, _concatenate, _stack, _gather, _argmax, _where),
     *(_softmax(name) for name in ("softmax", "log_softmax")),
+    *(correlate, correlate, pad, pool("max_pool"), pool("avg_pool"), upsample, correlate_transpose),
     *(_unary(name) for name in ("tanh", "sigmoid", "softplus", "square", "negative", "identity")),
+    *(_unary(name) for name in ("sin", "cos", "erf", "gelu", "silu", "mish", "softsign")),
+    _unary("gelu", approximate=True),
+    _unary("rsqrt", (0.1, 50)),
+    _unary("elu", kinks=(0,), alpha=0.5),
+    _unary("selu", kinks=(0,)),
+    _unary("relu6", kinks=(0, 6)),
+    _unary("hard_sigmoid", kinks=(-3, 3)),
     _unary("exp", (-50, 5)),
     _unary("expm1", (-50, 5)),
     _unary("log", (0.1, 50)),

@@ -31,14 +31,19 @@ class Chain:
         accuracy: Accuracy = "fast",
         sizes: Mapping[str, int] | None = None,
         debug: bool = False,
+        training: bool = False,
     ) -> None:
         self.tensors, self.network = list(tensors), tensors[0].network
-        self.simplified: Simplified = simplify(self.network, self.tensors, sizes=sizes, accuracy=accuracy)
+        self.simplified: Simplified = simplify(
+            self.network, self.tensors, sizes=sizes, accuracy=accuracy, training=training
+        )
         self.loops: Program = lower(self.simplified.program)
         self.scheduled: Program = schedule(self.loops)
         leaves = {**self.network.inputs, **self.network.state_variables}
         self.names = [f"{t.name}.out" if t.name in leaves else t.name for t in tensors]
-        self._compile = lambda: gn.compile(self.tensors, sizes=sizes, accuracy=accuracy, debug=debug)
+        self._compile = lambda: gn.compile(
+            self.tensors, sizes=sizes, accuracy=accuracy, debug=debug, training=training
+        )
         self._executable: Any = None
 
     def interpreted(self, values: Values, scheduled: bool = False) -> list[Array]:
@@ -70,9 +75,9 @@ class Chain:
         return np.full(shape, POISON.get(buffer.dtype, np.nan), buffer.dtype)
 
 
-def reference(tensors: Sequence[gn.Tensor], values: Values) -> list[Array]:
+def reference(tensors: Sequence[gn.Tensor], values: Values, training: bool = False) -> list[Array]:
     """The results by the reference evaluator, in float64."""
-    return gn.evaluate(tensors, values)
+    return gn.evaluate(tensors, values, training=training)
 
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest value of any node that a result depends on
@@ -84,12 +89,13 @@ def compare_ways(
     accuracy: Accuracy = "fast",
     sizes: Mapping[str, int] | None = None,
     debug: bool = False,
+    training: bool = False,
 ) -> None:
     """Raise AssertionError where a result differs from the reference: interpreted, scheduled, or native."""
     nodes = [t for t in outputs[0].network.ancestors(outputs) if t.dtype.startswith("float")]
-    expected = reference(outputs, values)
-    scale = max((float(np.abs(v).max(initial=0)) for v in reference(nodes, values)), default=0)
-    chain = Chain(outputs, accuracy, sizes, debug)
+    expected = reference(outputs, values, training)
+    scale = max((float(np.abs(v).max(initial=0)) for v in reference(nodes, values, training)), default=0)
+    chain = Chain(outputs, accuracy, sizes, debug, training)
     ways = {
         "interpreted": chain.interpreted(values),
         "scheduled": chain.interpreted(values, scheduled=True),

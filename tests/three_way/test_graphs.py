@@ -18,7 +18,7 @@ from tests.three_way.runner import Accuracy, compare_ways
 def compare(codes: Sequence[int]) -> None:
     """Raise AssertionError where a result of the graph of `codes` differs between two of its meanings."""
     case = decode(codes)
-    compare_ways(case.outputs, case.values, case.accuracy, case.sizes, case.debug)
+    compare_ways(case.outputs, case.values, case.accuracy, case.sizes, case.debug, case.training)
 
 
 def test_random_graphs(graphs: int) -> None:

@@ -5,16 +5,17 @@ w - lr*m/(1 - beta**(t + 1))  ->  w + m*c  with c = -lr/(1 - beta**(t + 1))
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import sympy
 
-Formulas = dict[str, sympy.Expr]
+Key = TypeVar("Key", bound=Hashable)
 
 
 def split_once(
-    formulas: Mapping[str, sympy.Expr], scalars: set[sympy.Symbol], constants: set[sympy.Symbol]
-) -> tuple[dict[sympy.Symbol, sympy.Expr], Formulas]:
+    formulas: Mapping[Key, sympy.Expr], scalars: set[sympy.Symbol], constants: set[sympy.Symbol]
+) -> tuple[dict[sympy.Symbol, sympy.Expr], dict[Key, sympy.Expr]]:
     """(the parts over `scalars` and `constants`, by new symbols; the formulas in terms of those symbols).
 
     Parts over constants alone stay where they are: they are folded into the code. No parameter of a Python function

@@ -4,41 +4,41 @@
                          update=lambda w, g, v, lr, mu: {"v": mu*v - lr*g, "w": w + mu*v - lr*g})
     Trainer(loss, Momentum(0.1))
 
-Each formula becomes an elementwise definition per parameter, in the same network as the gradients it reads.
+optimizer() makes a Rule, whose constants are open; calling it gives an Optimizer, with values in their place.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
 
-from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Operand, as_formula
-from graphnn.declare.op import Op, as_number, as_symbolic
-from graphnn.errors import DTypeError, GraphError
-from graphnn.nn.optimizers.once import split_once
+from graphnn.declare.network import Tensor
+from graphnn.declare.notation import as_formula
+from graphnn.declare.op import as_symbolic
+from graphnn.errors import GraphError
+from graphnn.nn.arguments import POSITIVE, check_number
+from graphnn.nn.optimizers.equations import optimizer_latex
+from graphnn.nn.optimizers.schedules import Adjustable, Schedule, unknown_schedule
+from graphnn.nn.optimizers.updates import Formulas, Value, bind, declare_updates, symbol
 
-Formulas = dict[str, sympy.Expr]
-_LETTERS = {"lr": r"\eta", "rho": r"\rho", "eps": r"\epsilon"}
-
-
-def _symbol(name: str) -> sympy.Symbol:
-    return sympy.Symbol(name, real=True)
+_CLIPPING = ("clip_value", "clip_norm")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """An update rule with its attributes open; calling it gives an Optimizer.
 
-    name        prefix of the slots' names
-    state       first value of each slot
-    attributes  default of each constant, in the order of positional arguments
-    scalars     slots that are one number, shared by all parameters, and updated once per step
-    formulas    the new "w" and the new value of each slot, in real symbols w, g, the slots and the attributes
+    name          prefix of the slots' names
+    state         first value of each slot
+    attributes    default of each constant, in the order of positional arguments
+    scalars       slots that are one number, shared by all parameters, and updated once per step
+    formulas      the new "w" and the new value of each slot, in real symbols w, g, the slots and the attributes
+    domains       the set in which an attribute lies, where it is not any number
+    weights_only  attributes that are 0 for biases
     """
 
     name: str
@@ -46,9 +46,20 @@ class Rule:
     attributes: Mapping[str, float]
     scalars: tuple[str, ...]
     formulas: Mapping[str, sympy.Expr]
+    domains: Mapping[str, sympy.Set] = field(default_factory=dict)
+    weights_only: tuple[str, ...] = ()
 
-    def __call__(self, *values: float, **named: float) -> Optimizer:
-        """An Optimizer with these attributes; GraphError for an unknown one, or one that is no finite number."""
+    def __call__(
+        self, *values: Value, clip_value: float | None = None, clip_norm: float | None = None, **named: Value
+    ) -> Optimizer:
+        """An Optimizer with these attributes: numbers, schedules or `adjustable` ones.
+
+        clip_value  gradients are clipped to [-clip_value, clip_value] before the rule reads them
+        clip_norm   gradients of all parameters together are shortened to this norm; after clip_value, where both are
+
+        Raises GraphError for an unknown attribute, one that is no finite number in its domain (a schedule: at t = 0),
+        and for an unknown schedule.
+        """
         if len(values) > len(self.attributes):
             raise GraphError(f"{self.name} has the attributes {', '.join(self.attributes)}; {len(values)} are given")
         given = dict(zip(self.attributes, values, strict=False))
@@ -57,12 +68,24 @@ class Rule:
                 raise GraphError(f"{self.name} has no attribute '{key}'; it has {', '.join(self.attributes)}")
             if key in given:
                 raise GraphError(f"{self.name}: attribute '{key}' is given twice")
-        attributes = {**self.attributes, **given, **named}
-        for key, value in attributes.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise GraphError(f"{self.name}: attribute '{key}' is a number, not {value!r}")
-            as_number(value, f"{self.name}: attribute '{key}'")
-        return Optimizer(self, attributes)
+        attributes = {k: self._check(k, v) for k, v in {**self.attributes, **given, **named}.items()}
+        limits = (
+            None if limit is None else check_number(f"{self.name}: {key}", limit, POSITIVE)
+            for key, limit in zip(_CLIPPING, (clip_value, clip_norm), strict=True)
+        )
+        return Optimizer(self, attributes, *limits)
+
+    def _check(self, key: str, value: Value) -> Value:
+        what, domain = f"{self.name}: attribute '{key}'", self.domains.get(key, sympy.S.Reals)
+        if isinstance(value, Schedule):
+            check_number(f"{what} at t = 0", value(0), domain)
+        elif isinstance(value, Adjustable):
+            check_number(what, value.first, domain)
+        elif isinstance(value, str) or callable(value):
+            raise unknown_schedule(what, value)
+        else:
+            return check_number(what, value, domain)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,97 +93,32 @@ class Optimizer:
     """An update rule with the values of its attributes."""
 
     rule: Rule
-    attributes: Mapping[str, float]
+    attributes: Mapping[str, Value]
+    clip_value: float | None = None
+    clip_norm: float | None = None
 
     def __repr__(self) -> str:
-        return f"{self.rule.name}({', '.join(f'{k}={v}' for k, v in self.attributes.items())})"
+        clipping = {k: v for k in _CLIPPING if (v := getattr(self, k)) is not None}
+        return f"{self.rule.name}({', '.join(f'{k}={v}' for k, v in {**self.attributes, **clipping}.items())})"
 
     @property
     def formulas(self) -> Formulas:
-        """The new value of each slot and of "w", with the attributes as symbols."""
-        return dict(self.rule.formulas)
+        """The new value of each slot and of "w" for a weight; numbers stay symbols, schedules are put in."""
+        return dict(bind(self.rule, self.attributes).formulas)
 
     def latex(self) -> str:
-        """The rule as aligned equations; a prime marks a new value, and new slots stand for their formulas."""
-        rows: list[str] = []
-        fresh: dict[sympy.Expr, sympy.Symbol] = {}
-        names = {_symbol(k): v for k, v in _LETTERS.items()}
-        for key, formula in self.rule.formulas.items():
-            shown = formula
-            for new, symbol in fresh.items():
-                shown = shown.subs(new, symbol)
-            rows.append(rf"{sympy.latex(_symbol(key))}' &= {sympy.latex(shown, symbol_names=names)}")
-            if not formula.is_Atom:
-                prime = _symbol(f"{key}'")
-                fresh[formula] = prime
-                names[prime] = f"{sympy.latex(_symbol(key))}'"
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+        """Clipping, schedules and the rule as aligned equations in their order; a prime marks a new value."""
+        return optimizer_latex(self)
 
     def updates(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> dict[str, Tensor]:
         """Declare the slots, and the new value of every parameter and slot, by the variable's name.
 
         Slots are the state variables {parameter}.{rule}.{slot}, and {rule}.{slot} for scalars, typed as the
         parameters. Slots that the network has already go on from where they are. Raises DTypeError where the
-        parameters have several dtypes.
+        parameters have several dtypes, ShapeError where a gradient has another shape than its parameter, GraphError
+        for no parameters, and where a slot's name is taken. An error leaves the network as it was.
         """
-        rule, network = self.rule, parameters[0].network
-        if other := [p for p in parameters if p.dtype != parameters[0].dtype]:
-            raise DTypeError(
-                f"{rule.name}: '{parameters[0].name}' is {parameters[0].dtype}, '{other[0].name}' is {other[0].dtype}; "
-                "train parameters of one dtype"
-            )
-        dtype = parameters[0].dtype
-        shared = {s: _slot(network, f"{rule.name}.{s}", (), rule.state[s], dtype) for s in rule.scalars}
-        updates: dict[str, Tensor] = {}
-        for key in rule.scalars:
-            if key in rule.formulas:
-                updates[shared[key].name] = self._apply(key, rule.formulas[key], shared, f"{shared[key].name}.next")
-        once, each = split_once(
-            {k: f for k, f in rule.formulas.items() if k not in rule.scalars},
-            {_symbol(s) for s in rule.scalars},
-            {_symbol(a) for a in rule.attributes},
-        )
-        for symbol, formula in once.items():
-            shared[symbol.name] = self._apply(symbol.name, formula, shared, f"{rule.name}.{symbol.name}")
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            slots = {
-                s: _slot(network, f"{parameter.name}.{rule.name}.{s}", parameter.shape, rule.state[s], dtype)
-                for s in rule.state
-                if s not in rule.scalars
-            }
-            values = {"w": parameter, "g": gradient, **slots, **shared}
-            for key, formula in each.items():
-                target = values[key].name
-                updates[target] = self._apply(key, formula, values, f"{target}.next")
-        return updates
-
-    def _apply(self, key: str, formula: sympy.Expr, values: Mapping[str, Tensor], name: str) -> Tensor:
-        """One formula as a node, its symbols bound to `values`."""
-        used = [k for k in values if _symbol(k) in formula.free_symbols]
-        if not used:
-            raise GraphError(f"{self.rule.name}: the new '{key}' = {formula} reads no weight, gradient or slot")
-        entries = {_symbol(k): Operand(k)[ELLIPSIS] for k in used}
-        op = Op(
-            f"{self.rule.name} {key}",
-            (ELLIPSIS,),
-            formula.xreplace(entries),
-            attributes={a: v for a, v in self.attributes.items() if _symbol(a) in formula.free_symbols},
-            operand_order=used,
-            dtype="float",
-            shown=self.attributes,
-        )
-        network = values[used[0]].network
-        return op(*(values[k] for k in used), name=network.fresh_name(name))
-
-
-def _slot(network: Network, name: str, shape: tuple[Any, ...], init: float, dtype: str) -> Tensor:
-    """The state variable of that name, declared unless the network has it."""
-    if name not in network:
-        return network.variable(name, shape, init=init, dtype=dtype)
-    slot = network[name]
-    if slot.kind != "state" or slot.shape != shape or slot.dtype != dtype:
-        raise GraphError(f"{slot!r} is in the way of an optimizer's slot {dtype}{[*shape]} of that name")
-    return slot
+        return declare_updates(self, parameters, gradients)
 
 
 def optimizer(
@@ -169,27 +127,58 @@ def optimizer(
     state: Mapping[str, float] | None = None,
     attributes: Mapping[str, float] | None = None,
     scalars: Sequence[str] = (),
+    domains: Mapping[str, sympy.Set] | None = None,
+    weights_only: Sequence[str] = (),
 ) -> Rule:
     """Define an optimizer by one function of sympy symbols, whose parameters are taken by their names:
 
     w and g (a weight, its gradient), the slots of `state` (with their first values) and `attributes` (constants with
     defaults). It gives a formula for the new "w" and the new value of each slot, in terms of the old values. Slots in
     `scalars` are one number for all parameters (a step count); their formulas read scalars and attributes only, and
-    one without a formula keeps the value that `network.state` gives it (a learning rate that a callback changes).
+    one without a formula keeps the value that `network.state` gives it. `domains` has the sets in which attributes
+    lie, such as sympy.Interval.Ropen(0, 1); other values are refused. Attributes in `weights_only` are 0 for biases.
 
     Raises GraphError for a parameter of `update` that is nothing of these, a name used twice, a missing formula or
-    one with a symbol of its own.
+    one with a symbol of its own, a default outside of its domain, and the domain of no attribute.
     """
-    state, attributes = dict(state or {}), dict(attributes or {})
+    state, attributes, domains = dict(state or {}), dict(attributes or {}), dict(domains or {})
     names = ["w", "g", *state, *attributes]
+    if not isinstance(name, str) or not name:
+        raise GraphError(f"an optimizer's name is a nonempty str, not {name!r:.40}")
+    if not callable(update):
+        raise GraphError(f"{name}: update is a function of w, g, the slots and the attributes, not {update!r:.40}")
     if twice := [n for n in names if names.count(n) > 1]:
         raise GraphError(f"{name}: '{twice[0]}' is used twice among w, g, the slots and the attributes")
+    if taken := [n for n in names if n in _CLIPPING]:
+        raise GraphError(f"{name}: '{taken[0]}' is a keyword of every optimizer; choose another name")
     if unknown := [s for s in scalars if s not in state]:
         raise GraphError(f"{name}: the scalar '{unknown[0]}' is not in state, which has {[*state]}")
+    if unknown := [a for a in (*domains, *weights_only) if a not in attributes]:
+        raise GraphError(f"{name}: '{unknown[0]}' is not in attributes, which has {[*attributes]}")
+    for key, domain in domains.items():
+        if not isinstance(domain, sympy.Set):
+            raise GraphError(f"{name}: the domain of '{key}' is a set such as sympy.Interval(0, 1), not {domain!r:.40}")
+    for key, first in state.items():
+        check_number(f"{name}: the first value of '{key}'", first)
+    rule = Rule(name, state, attributes, tuple(scalars), _formulas(name, update, state, attributes, scalars), domains,
+                tuple(weights_only))  # fmt: skip
+    rule()  # the defaults are in their domains
+    return rule
+
+
+def _formulas(
+    name: str,
+    update: Callable[..., Any],
+    state: Mapping[str, float],
+    attributes: Mapping[str, float],
+    scalars: Sequence[str],
+) -> Formulas:
+    """What `update` gives, checked."""
+    names = ["w", "g", *state, *attributes]
     asked = [*inspect.signature(update).parameters]
     if unknown := [p for p in asked if p not in names]:
         raise GraphError(f"{name}: update asks for '{unknown[0]}'; there are {', '.join(names)}")
-    given = as_symbolic(name, update, **{p: _symbol(p) for p in asked})
+    given = as_symbolic(name, update, **{p: symbol(p) for p in asked})
     if not isinstance(given, Mapping):
         raise GraphError(f"{name}: update gives a dict of formulas, not {type(given).__name__}")
     targets = [*state, "w"]
@@ -200,6 +189,6 @@ def optimizer(
     formulas = {k: as_formula(given[k]) for k in targets if k in given}
     for key, formula in formulas.items():
         known = {*scalars, *attributes} if key in scalars else names
-        if stray := sorted(s.name for s in formula.free_symbols - {_symbol(n) for n in known}):
+        if stray := sorted(s.name for s in formula.free_symbols - {symbol(n) for n in known}):
             raise GraphError(f"{name}: the new '{key}' = {formula} reads '{stray[0]}'; it may read {', '.join(known)}")
-    return Rule(name, state, attributes, tuple(scalars), formulas)
+    return formulas

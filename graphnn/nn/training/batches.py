@@ -1,9 +1,12 @@
-"""Arrays by input name, checked once, and mini-batches of them."""
+"""Arrays by input name, checked once, and mini-batches of them, drawn ahead of the step that needs them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +17,13 @@ import sympy
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.errors import BoundaryError, GraphError
+from graphnn.nn.data.converted import Converted
 
 Arrays = dict[str, npt.NDArray[Any]]
+Sources = dict[str, npt.NDArray[Any] | Converted]  # what batches are drawn from
+Augment = Callable[[npt.NDArray[Any], int, int], npt.NDArray[Any]]  # (rows of a batch, epoch, number of the batch)
+
+AHEAD = 2  # batches drawn while a step runs: one to go on with at once, one for where drawing is the slower half
 
 
 def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
@@ -55,7 +63,16 @@ def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | No
 
 
 def check_arrays(expected: Mapping[str, Expected], data: object, what: str) -> tuple[Arrays, int]:
-    """(the arrays of `data`, their number of rows; 1 without a batch size).
+    """(the arrays of `data`, their number of rows; 1 without a batch size); what is `Converted` becomes an array.
+
+    Raises BoundaryError as `check_sources` does.
+    """
+    sources, rows = check_sources(expected, data, what)
+    return {name: np.asarray(source) for name, source in sources.items()}, rows
+
+
+def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> tuple[Sources, int]:
+    """(what `data` gives for each input, not copied; its number of rows, 1 without a batch size).
 
     Raises BoundaryError, naming `what`, for arrays without names, a missing or unknown name, another dtype, another
     number of dimensions, different lengths, or no rows. Fixed extents and the values of labels are checked by the
@@ -67,14 +84,18 @@ def check_arrays(expected: Mapping[str, Expected], data: object, what: str) -> t
     for name in data:
         if name not in expected:
             raise BoundaryError(f"{what}: there is no input '{name}'; the inputs are {', '.join(expected)}")
-    arrays: Arrays = {}
+    sources: Sources = {}
     lengths: dict[str, int] = {}
     for name, needed in expected.items():
         if name not in data:
             raise BoundaryError(f"{what}: no array is given for the input '{name}'")
-        array = arrays[name] = np.asarray(data[name])
+        given = data[name]
+        array = sources[name] = given if isinstance(given, Converted) else np.asarray(given)
         if array.dtype != needed.dtype:
-            raise BoundaryError(f"{what}: '{name}' is {array.dtype}, not {needed.dtype}; use .astype('{needed.dtype}')")
+            lazily = f", or gn.data.Converted(..., '{needed.dtype}') to convert batch by batch" if needed.rows else ""
+            raise BoundaryError(
+                f"{what}: '{name}' is {array.dtype}, not {needed.dtype}; use .astype('{needed.dtype}'){lazily}"
+            )
         if array.ndim != len(needed.shape):
             raise BoundaryError(f"{what}: '{name}' has shape {array.shape}, the input is {needed.shape}")
         if needed.open and len(array) == 0:
@@ -84,28 +105,133 @@ def check_arrays(expected: Mapping[str, Expected], data: object, what: str) -> t
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
         raise BoundaryError(f"{what}: the arrays have different lengths: {listed}")
-    return arrays, next(iter(lengths.values()), 1)
+    return sources, next(iter(lengths.values()), 1)
 
 
 class Batches:
     """Mini-batches of `size` rows, the last one as long as what is left.
 
-    Rows are gathered into buffers made once, so a batch is good until the next one is asked for.
+    Rows are gathered into buffers made once, so a batch is good until the next one is asked for. `augment` changes the
+    batch of an input. `background` draws AHEAD batches ahead on a thread; unless given, where there is more to do than
+    to gather rows of memory. It changes no batch.
     """
 
-    def __init__(self, arrays: Arrays, batched: Sequence[str], rows: int, size: int) -> None:
-        self._arrays, self._rows, self._size = arrays, rows, min(size, rows)
-        self._buffers = {n: np.empty((self._size, *arrays[n].shape[1:]), arrays[n].dtype) for n in batched}
+    def __init__(
+        self,
+        arrays: Mapping[str, npt.NDArray[Any] | Converted],
+        batched: Sequence[str],
+        rows: int,
+        size: int,
+        augment: Mapping[str, Augment] | None = None,
+        background: bool | None = None,
+    ) -> None:
+        self._sources = {name: arrays[name] for name in batched}
+        self._whole = {name: np.asarray(array) for name, array in arrays.items() if name not in batched}
+        self._rows, self._size, self._augment = rows, min(size, rows), dict(augment or {})
+        if background is None:
+            background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in self._sources.values())
+        self._ahead = AHEAD if background else 0
+        self._buffers = [
+            {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
+            for _ in range(self._ahead + 1)
+        ]
 
     def __len__(self) -> int:
         return math.ceil(self._rows / self._size)
 
-    def over(self, order: npt.NDArray[np.int64]) -> Iterator[tuple[Arrays, int]]:
-        """(arrays, number of rows) of each batch, the rows in this order."""
-        for start in range(0, self._rows, self._size):
-            chosen = order[start : start + self._size]
-            batch = dict(self._arrays)
-            for name, buffer in self._buffers.items():
-                # The indices are a permutation's: mode="clip" only spares NumPy the copy that "raise" makes with out=.
-                batch[name] = np.take(self._arrays[name], chosen, axis=0, out=buffer[: len(chosen)], mode="clip")
-            yield batch, len(chosen)
+    def over(
+        self, order: npt.NDArray[np.int64], epoch: int = 0, first: int = 0
+    ) -> Generator[tuple[Arrays, int], None, None]:
+        """(arrays, number of rows) of each batch from number `first` on, the rows in this order.
+
+        `epoch` is for `augment`. Close the iterator if you leave it early: that ends the thread.
+        """
+        if not self._ahead:
+            for number in range(first, len(self)):
+                yield self._draw(order, epoch, number)
+            return
+        drawn: deque[Future[tuple[Arrays, int]]] = deque()
+        worker = ThreadPoolExecutor(1, "batches")
+        try:
+            for number in range(first, len(self)):
+                drawn.append(worker.submit(self._draw, order, epoch, number))
+                if len(drawn) > self._ahead:
+                    yield drawn.popleft().result()
+            while drawn:
+                yield drawn.popleft().result()
+        finally:
+            worker.shutdown(cancel_futures=True)
+
+    def _draw(self, order: npt.NDArray[np.int64], epoch: int, number: int) -> tuple[Arrays, int]:
+        chosen = order[number * self._size : (number + 1) * self._size]
+        batch = dict(self._whole)
+        for name, buffer in self._buffers[number % len(self._buffers)].items():
+            batch[name] = _take(self._sources[name], chosen, buffer[: len(chosen)])
+        for name, augment in self._augment.items():
+            changed = augment(batch[name], epoch, number)
+            batch[name] = _check_augmented(name, batch[name], changed)
+        return batch, len(chosen)
+
+
+def is_mapped(array: npt.NDArray[Any] | Converted) -> bool:
+    """Whether the array is a view of a memory map."""
+    base: object = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
+
+
+def _take(
+    source: npt.NDArray[Any] | Converted, chosen: npt.NDArray[np.int64], out: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    if isinstance(source, Converted):
+        return source.take(chosen, out)
+    if source.flags.c_contiguous and source.flags.aligned:
+        # The indices are a permutation's: mode="clip" only spares NumPy the copy that "raise" makes with out=.
+        return np.take(source, chosen, axis=0, out=out, mode="clip")
+    out[...] = source[chosen]  # np.take would first copy the whole source
+    return out
+
+
+def _check_augmented(name: str, given: npt.NDArray[Any], changed: object) -> npt.NDArray[Any]:
+    if isinstance(changed, np.ndarray) and (changed.dtype, changed.shape) == (given.dtype, given.shape):
+        return changed
+    is_array = isinstance(changed, np.ndarray)
+    found = f"{changed.dtype} {changed.shape}" if is_array else f"a {type(changed).__name__}"  # type: ignore[attr-defined]
+    raise BoundaryError(f"augment: '{name}' was {given.dtype} {given.shape} and became {found}; keep dtype and shape")
+
+
+def match_augment(
+    augment: Augment | Mapping[str, Augment] | None, expected: Mapping[str, Expected]
+) -> dict[str, Augment]:
+    """What augments the batches of each input, by its name; a function by itself is for the one input of images.
+
+    Raises GraphError for a name that is no input with rows, for what is no function, and where no input or several
+    are images (N, C, H, W).
+    """
+    batched = {name: needed for name, needed in expected.items() if needed.rows}
+    if augment is None:
+        return {}
+    if not isinstance(augment, Mapping):
+        images = [name for name, needed in batched.items() if len(needed.shape) == 4 and needed.dtype.kind == "f"]
+        if len(images) != 1:
+            raise GraphError(
+                f"augment: the inputs of images (N, C, H, W) are {images}; name one: augment={{name: ...}}"
+            )
+        augment = {images[0]: augment}
+    for name, function in augment.items():
+        if name not in batched:
+            raise GraphError(f"augment: '{name}' is no input with rows; there are {', '.join(batched) or 'none'}")
+        if not callable(function):
+            raise GraphError(f"augment: '{name}' takes a function (rows, epoch, batch) -> rows, not {function!r}")
+    return dict(augment)
+
+
+def mean_over(batches: Batches, rows: int, run: Callable[[Arrays], Mapping[str, Any]]) -> dict[str, float]:
+    """The means over all rows of values that are means over the rows of each batch."""
+    totals: dict[str, float] = {}
+    with closing(batches.over(np.arange(rows))) as drawn:
+        for batch, count in drawn:
+            for name, value in run(batch).items():
+                totals[name] = totals.get(name, 0.0) + count * float(value)
+    return {name: total / rows for name, total in totals.items()}

@@ -1,53 +1,159 @@
-"""Callbacks of `fit`: called at the end of each epoch as callback(trainer, history); True stops the training."""
+"""Callbacks of `fit`: what happens between its steps and epochs.
+
+gn.Callback      what to subclass; a plain function callback(trainer, history) is called at each epoch's end
+gn.EarlyStopping ends a training that no longer improves, with the best weights
+gn.Checkpoint    saves the trainer, so that a training that was killed goes on bit for bit
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphnn.errors import GraphError
+from graphnn.nn.arguments import NONNEGATIVE, check_count, check_number
 
 if TYPE_CHECKING:
     from graphnn.nn.training.history import History
     from graphnn.nn.training.trainer import Trainer
 
+Memory = Mapping[str, npt.ArrayLike]
 
-@dataclass(slots=True)
-class EarlyStopping:
-    """Stops when `monitor` has not improved for `patience` epochs, and puts the best epoch's parameters back.
 
-    `monitor` is "val_loss", "loss" or the name of a metric; mode "min" means that less is better, "max" more.
-    Optimizer slots stay as they are. One object watches one fit.
+class Callback:
+    """What `fit` calls; each method does nothing unless you override it. True from `step` or `epoch` ends the fit.
+
+    One object serves one fit at a time. What it has to remember so that a resumed fit goes on alike is its `memory`.
     """
 
-    patience: int = 5
-    monitor: str = "val_loss"
-    mode: str = "min"
-    _best: float = field(default=math.inf, init=False)
-    _best_epoch: int = field(default=0, init=False)
-    _values: dict[str, npt.NDArray[Any]] = field(default_factory=dict, init=False)
+    def begin(self, trainer: Trainer, recorded: Sequence[str]) -> None:
+        """Before anything is trained; `recorded` names the values that the history will have. Forget an earlier fit."""
 
-    def __post_init__(self) -> None:
-        if self.mode not in ("min", "max"):
-            raise GraphError(f"EarlyStopping: mode is 'min' or 'max', not {self.mode!r}")
-        if self.patience < 1:
-            raise GraphError(f"EarlyStopping: patience is at least 1 epoch, not {self.patience!r}")
+    def step(self, trainer: Trainer, loss: float) -> bool | None:
+        """After each step, with the loss of its batch before it."""
+        return None
 
-    def __call__(self, trainer: Trainer, history: History) -> bool:
-        last = history.last()
-        if self.monitor not in last:
-            raise GraphError(f"EarlyStopping: nothing is recorded as {self.monitor!r}; there are {', '.join(last)}")
-        state = trainer.network.state
-        badness = last[self.monitor] if self.mode == "min" else -last[self.monitor]
-        if badness < self._best:
+    def epoch(self, trainer: Trainer, history: History) -> bool | None:
+        """After each epoch, which the history has already."""
+        return None
+
+    def end(self, trainer: Trainer, history: History) -> None:
+        """When the fit is over; not after an error or an interrupt."""
+
+    def memory(self) -> Memory:
+        """Numbers and arrays by name, for checkpoints."""
+        return {}
+
+    def recall(self, memory: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take up a `memory`; called after `begin` where a fit is resumed."""
+
+
+class EachEpoch(Callback):
+    """A plain function as a callback."""
+
+    def __init__(self, function: Callable[[Trainer, History], bool | None]) -> None:
+        self._function = function
+
+    def epoch(self, trainer: Trainer, history: History) -> bool | None:
+        return self._function(trainer, history)
+
+
+class EarlyStopping(Callback):
+    """Stops when `monitor` has not improved for `patience` epochs, and puts the best epoch's weights back.
+
+    patience   epochs without an improvement
+    monitor    "val_loss", "loss" or the name of a metric
+    mode       "min" means that less is better, "max" more
+    min_delta  an improvement is one by more than this
+
+    The best weights are put back at the end of every fit, also when it ran all of its epochs; weights here are all
+    variables that the loss depends on or a step changes, statistics of normalisations too, but for the optimizer's
+    slots. An interrupted fit keeps the latest ones. GraphError before the first epoch where nothing is recorded as
+    `monitor`.
+    """
+
+    def __init__(self, patience: int = 5, monitor: str = "val_loss", mode: str = "min", min_delta: float = 0.0) -> None:
+        if mode not in ("min", "max"):
+            raise GraphError(f"EarlyStopping: mode is 'min' or 'max', not {mode!r}")
+        self.patience, self.monitor, self.mode = check_count("EarlyStopping: patience", patience, 1), monitor, mode
+        self.min_delta = check_number("EarlyStopping: min_delta", min_delta, NONNEGATIVE)
+        self._best, self._best_epoch = math.inf, 0
+        self._values: dict[str, npt.NDArray[Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.patience}, {self.monitor!r}, {self.mode!r}, {self.min_delta})"
+
+    def begin(self, trainer: Trainer, recorded: Sequence[str]) -> None:
+        if self.monitor not in recorded:
+            hint = "; give fit validation data" if self.monitor == "val_loss" else ""
+            raise GraphError(
+                f"EarlyStopping: nothing is recorded as {self.monitor!r}; there are {', '.join(recorded)}{hint}"
+            )
+        self._best, self._best_epoch, self._values = math.inf, 0, {}
+
+    def epoch(self, trainer: Trainer, history: History) -> bool:
+        value = history.last()[self.monitor]
+        badness = value if self.mode == "min" else -value
+        if badness < self._best - self.min_delta:
             self._best, self._best_epoch = badness, history.epochs
-            self._values = {p.name: np.array(state[p.name]) for p in trainer.parameters}
-        if history.epochs - self._best_epoch < self.patience:
-            return False
+            self._values = {name: np.array(trainer.network.state[name]) for name in trainer.weights}
+        return history.epochs - self._best_epoch >= self.patience
+
+    def end(self, trainer: Trainer, history: History) -> None:
         for name, value in self._values.items():
-            state[name] = value
-        return True
+            trainer.network.state[name] = value
+
+    def memory(self) -> Memory:
+        return {"best": self._best, "epoch": self._best_epoch} | {f"value/{n}": v for n, v in self._values.items()}
+
+    def recall(self, memory: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._best, self._best_epoch = float(memory["best"]), int(memory["epoch"])
+        values = {name.partition("/") for name in memory if name.startswith("value/")}
+        self._values = {name: memory[f"value/{name}"] for _, _, name in sorted(values)}
+
+
+class Checkpoint(Callback):
+    """Saves the trainer to `path` after every so many epochs, or steps; after each epoch unless told otherwise.
+
+    The file is replaced whole (`Trainer.save`): whatever happens meanwhile, the last complete one is there. It is
+    written after all other callbacks have run. The error of a disk that is full ends the fit.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], every_epochs: int | None = None, every_steps: int | None = None
+    ) -> None:
+        if not isinstance(path, str | PathLike):
+            raise GraphError(f"Checkpoint: path is the name of a file, not {path!r:.40}")
+        if every_epochs is not None and every_steps is not None:
+            raise GraphError("Checkpoint: give every_epochs or every_steps, not both")
+        self.path = fspath(path)
+        self._steps = None if every_steps is None else check_count("Checkpoint: every_steps", every_steps, 1)
+        self._epochs = check_count("Checkpoint: every_epochs", 1 if every_epochs is None else every_epochs, 1)
+
+    def step(self, trainer: Trainer, loss: float) -> None:
+        if self._steps is not None and len(trainer.history.steps) % self._steps == 0:
+            trainer.save(self.path)
+
+    def epoch(self, trainer: Trainer, history: History) -> None:
+        if self._steps is None and history.epochs % self._epochs == 0:
+            trainer.save(self.path)
+
+
+def as_callbacks(given: Any) -> list[Callback]:
+    """The callbacks in the order in which they are called: checkpoints last, so that they hold what the others know.
+
+    Raises GraphError for what is neither a Callback nor a function.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise GraphError(f"callbacks= takes a list of callbacks, not {given!r:.40}")
+    found = []
+    for callback in given:
+        if isinstance(callback, type) or not (isinstance(callback, Callback) or callable(callback)):
+            raise GraphError(f"a callback is a gn.Callback or a function of (trainer, history), not {callback!r:.60}")
+        found.append(callback if isinstance(callback, Callback) else EachEpoch(callback))
+    return sorted(found, key=lambda c: isinstance(c, Checkpoint))

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class History:
-    """One entry per finished epoch in each list.
+    """One entry per finished epoch in each list but `steps`.
 
     loss      mean training loss over the rows of the epoch, while the weights moved
     val_loss  loss on the validation data at the epoch's end; empty where there was none
     metrics   by name, at the epoch's end
+    steps     loss of each step's batch, before the step
     """
 
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
+    steps: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -50,13 +52,18 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON takes it; `from_dict` reads it back."""
         metrics = {name: list(values) for name, values in self.metrics.items()}
-        return {"loss": list(self.loss), "val_loss": list(self.val_loss), "metrics": metrics}
+        return {
+            "loss": list(self.loss),
+            "val_loss": list(self.val_loss),
+            "metrics": metrics,
+            "steps": list(self.steps),
+        }
 
     @classmethod
     def from_dict(cls, data: Any) -> History:
-        """A History from `to_dict` data; GraphError where it is no such thing."""
-        if not isinstance(data, dict) or set(data) != {"loss", "val_loss", "metrics"}:
-            raise GraphError(f"a history has the keys loss, val_loss and metrics, not {data!r:.80}")
+        """A History from `to_dict` data, which may lack the steps; GraphError where it is no such thing."""
+        if not isinstance(data, dict) or set(data) | {"steps"} != {"loss", "val_loss", "metrics", "steps"}:
+            raise GraphError(f"a history has the keys loss, val_loss, metrics and steps, not {data!r:.80}")
         metrics = data["metrics"]
         if not isinstance(metrics, dict) or not all(isinstance(name, str) for name in metrics):
             raise GraphError(f"the metrics of a history are lists by name, not {metrics!r:.80}")
@@ -64,6 +71,7 @@ class History:
             _floats("loss", data["loss"]),
             _floats("val_loss", data["val_loss"]),
             {name: _floats(name, values) for name, values in metrics.items()},
+            _floats("steps", data.get("steps", [])),
         )
         for name, values in history.series().items():
             if len(values) != history.epochs:
@@ -71,19 +79,23 @@ class History:
         return history
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Losses on the left, metrics (where there are any) on the right, by epoch; saved where `path` is given."""
+        """Losses on the left, metrics (where there are any) on the right, by epoch; saved where `path` is given.
+
+        Before the first epoch has finished, the loss by step.
+        """
         # Importing matplotlib takes longer than compiling a small net; only plots need it.
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        panels = [("loss", {"training": self.loss, "validation": self.val_loss})]
+        unit, training = ("epoch", self.loss) if self.loss else ("step", self.steps)
+        panels = [("loss", {"training": training, "validation": self.val_loss})]
         panels += [("metric", self.metrics)] if self.metrics else []
         figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained")
         for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for name, values in lines.items():
                 if values:
                     axes.plot(range(1, len(values) + 1), values, label=name, marker=".", markersize=4, linewidth=1.5)
-            axes.set(xlabel="epoch", ylabel=label)
+            axes.set(xlabel=unit, ylabel=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)

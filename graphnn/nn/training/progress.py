@@ -21,8 +21,8 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(shown: bool, epochs: int, steps: int) -> Iterator[Bar]:
-    """A Bar over `epochs` of `steps` each."""
+def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator[Bar]:
+    """A Bar over `total` steps, `steps` to an epoch, of which some are done."""
     if not shown:
         yield Bar()
         return
@@ -33,7 +33,9 @@ def progress_bar(shown: bool, epochs: int, steps: int) -> Iterator[Bar]:
         TextColumn("{task.fields[report]}", markup=False),
     )
     with Progress(*columns) as progress:
-        task = progress.add_task("fit", total=epochs * steps, epoch=min(1, epochs), epochs=epochs, report="")
+        epochs = -(-total // steps)
+        epoch = min(done // steps + 1, epochs)
+        task = progress.add_task("fit", total=total, completed=done, epoch=epoch, epochs=epochs, report="")
 
         class Display(Bar):
             def advance(self) -> None:

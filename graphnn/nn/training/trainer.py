@@ -1,32 +1,57 @@
-"""Trainer: gradients, optimizer and loss compiled to one native step, and epochs of such steps."""
+"""Trainer: gradients, optimizer and loss compiled to one native step, and fits of such steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
 
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.derive.sweep import gradients
-from graphnn.errors import DTypeError, GraphError, ShapeError
-from graphnn.nn.arguments import check_count
-from graphnn.nn.optimizers.rule import Optimizer, Rule
+from graphnn.errors import DTypeError, GraphError, NumericError
+from graphnn.nn.arguments import NONNEGATIVE, check_count, check_number
+from graphnn.nn.optimizers.rule import Optimizer
 from graphnn.nn.optimizers.rules import SGD
-from graphnn.nn.training.batches import Arrays, Batches, batch_symbol, check_arrays, expect
+from graphnn.nn.training.batches import (
+    Arrays,
+    Augment,
+    Batches,
+    batch_symbol,
+    check_arrays,
+    check_sources,
+    expect,
+    match_augment,
+)
+from graphnn.nn.training.callbacks import Callback, as_callbacks
+from graphnn.nn.training.checkpoint import read_checkpoint, write_checkpoint
+from graphnn.nn.training.evaluation import Evaluation, Metric, inputs_of, split_off
+from graphnn.nn.training.fit import Fit, begin_fit, run_epoch
 from graphnn.nn.training.history import History
-from graphnn.nn.training.interrupt import Interrupts, wait_for
-from graphnn.nn.training.penalty import l2_penalty
+from graphnn.nn.training.interrupt import Interrupts
+from graphnn.nn.training.objective import check_loss, check_optimizer, trained_parameters
+from graphnn.nn.training.penalty import penalise
+from graphnn.nn.training.position import Position, set_generator
 from graphnn.nn.training.progress import progress_bar
-from graphnn.ops.elementwise import add
+from graphnn.nn.training.snapshot import (
+    Memories,
+    check_snapshot,
+    fingerprint,
+    memories_of,
+    put_state,
+    take_snapshot,
+)
+from graphnn.nn.training.watch import find_first_bad, guard
 from graphnn.pipeline import compile
 from graphnn.run.boundary import by_keyword
 from graphnn.run.executable import Executable
 from graphnn.simplify.expr import DType
 
-Metric = Tensor | Callable[[Arrays], float]
-Callback = Callable[["Trainer", History], bool | None]
+Watch = bool | Literal["gradients"]
 
 
 class Trainer:
@@ -37,7 +62,10 @@ class Trainer:
     seed          of the order of rows in `fit`; first values are drawn by `network.initialize(seed)`
     dtype         "float32" or "float64": computes in it, arrays given and state included; as declared unless given
     weight_decay  adds weight_decay/2 * sum w^2 over the trained weights, not biases, to the loss
+    l1            adds l1 * sum |w| over the trained weights, not biases, to the loss
     threads       of the compiled code; 1 unless given
+    watch         a step whose loss is not finite changes nothing and raises NumericError, which names the first bad
+                  node; "gradients": also one whose gradients are not, for a pass over them; False: no such check
 
     The step is compiled for `batch_size` rows; one more, for any number of rows, is compiled when first needed (a
     ragged last batch). The gradients and updates are nodes of the network. Slots that the network holds from an
@@ -45,6 +73,7 @@ class Trainer:
 
     Raises ShapeError for a loss that is no scalar, DTypeError for one that is no float, GraphError where it depends
     on no parameter or not on one of `parameters` and where `optimizer` is none, DeriveError where there is no gradient.
+    An error leaves the network as it was.
     """
 
     def __init__(
@@ -57,151 +86,200 @@ class Trainer:
         dtype: DType | None = None,
         threads: int | None = None,
         weight_decay: float = 0.0,
+        l1: float = 0.0,
+        watch: Watch = True,
     ) -> None:
-        if not isinstance(loss, Tensor):
-            raise GraphError(f"a Trainer takes the Tensor to minimise, not a {type(loss).__name__}")
-        if loss.ndim:
-            raise ShapeError(f"the loss '{loss.name}' has shape {loss.shape}; training needs a scalar")
-        if loss.dtype not in FLOATS:
-            raise DTypeError(f"the loss '{loss.name}' is {loss.dtype}; training needs a float")
-        if isinstance(optimizer, Rule):
-            raise GraphError(f"'{optimizer.name}' is an update rule, not yet an optimizer; call it: gn.SGD(0.1)")
-        if optimizer is not None and not isinstance(optimizer, Optimizer):
-            raise GraphError(f"optimizer= takes an Optimizer such as SGD(0.1), not {optimizer!r}")
+        check_loss(loss)
+        check_optimizer(optimizer)
         if dtype not in (None, *FLOATS):
             raise DTypeError(f"dtype is float32, float64 or None, not {dtype!r}")
+        if not isinstance(watch, bool) and watch != "gradients":
+            raise GraphError(f"watch is True, False or 'gradients', not {watch!r:.40}")
         self.network, self.optimizer = loss.network, optimizer or SGD()
-        self.parameters = _trained(loss, parameters)
-        self.loss = add(loss, l2_penalty(self.parameters, weight_decay)) if weight_decay else loss
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
-        self.dtype, self.threads = dtype, threads or 1
-        self.history = History()
-        inputs = _inputs([self.loss])
-        self._batch = None if self.batch_size is None else batch_symbol(inputs)
-        self._expected = expect(inputs, self._batch, self.dtype)
-        self._generator = np.random.default_rng(seed)
-        self._updates = self.optimizer.updates(self.parameters, gradients(self.loss, self.parameters))
+        self.seed = check_count("seed", seed, 0)
+        self.dtype, self.threads = dtype, 1 if threads is None else check_count("threads", threads, 1)
+        self.watch: Watch = watch
+        weight_decay = check_number("weight_decay", weight_decay, NONNEGATIVE)
+        l1 = check_number("l1", l1, NONNEGATIVE)
+        with self.network.composing("trainer"):
+            self.parameters = trained_parameters(loss, parameters)
+            self.loss = penalise(loss, self.parameters, weight_decay, l1)
+            inputs = inputs_of([self.loss])
+            self.batch_symbol = None if self.batch_size is None else batch_symbol(inputs)
+            self._expected = expect(inputs, self.batch_symbol, self.dtype)
+            self._gradients = gradients(self.loss, self.parameters)
+            updates = self.optimizer.updates(self.parameters, self._gradients)
+            self._updates = {**self.network.updates_of([self.loss]), **updates}
+            self._outputs, self._watched = [self.loss], self._updates
+            if watch:
+                checked = self._gradients if watch == "gradients" else []
+                finite, self._watched = guard(self.loss, checked, self._updates, self.dtype)
+                self._outputs += [finite]
+        self.history, self.position = History(), Position()  # of the latest fit
+        self.generator = np.random.default_rng(self.seed)
+        self.position.begin_epoch(self.generator)
+        self.callbacks: list[Callback] = []  # of the latest fit
+        self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
         self._steps: dict[int | None, Executable] = {}
+        self._evaluators: dict[tuple[tuple[str, Tensor], ...], Executable] = {}
 
     def __repr__(self) -> str:
         return f"<trainer of '{self.loss.name}': {len(self.parameters)} parameters by {self.optimizer}>"
 
+    @cached_property
+    def variables(self) -> list[str]:
+        """The state variables that a step reads or writes: what a checkpoint holds."""
+        reached = {t.name for t in self.network.ancestors([self.loss, *self._updates.values()])} | self._updates.keys()
+        return [name for name in self.network.state_variables if name in reached]
+
+    @cached_property
+    def weights(self) -> list[str]:
+        """The state variables that the trained network consists of: parameters and statistics, no optimizer slots."""
+        own = self.network.updates_of([self.loss])
+        reached = {t.name for t in self.network.ancestors([self.loss])} | own.keys()
+        return [name for name in self.variables if name in reached]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the formulas of the loss and all updates: equal for equal networks, losses and optimizers."""
+        return fingerprint([self.loss], self._updates)
+
     def executable(self, rows: int | None = None) -> Executable:
         """The compiled step for a batch of that many rows; `batch_size` unless given."""
-        key = self.batch_size if self._batch is not None and rows in (None, self.batch_size) else None
+        key = self.batch_size if self.batch_symbol is not None and rows in (None, self.batch_size) else None
         if key not in self._steps:
-            sizes = {} if key is None else {str(self._batch): key}
+            sizes = {} if key is None else {str(self.batch_symbol): key}
+            outputs = self._outputs if self.watch == "gradients" else self.loss
             self._steps[key] = compile(
-                self.loss, sizes=sizes, threads=self.threads, dtype=self.dtype, training=True, updates=self._updates
+                outputs, sizes=sizes, threads=self.threads, dtype=self.dtype, training=True, updates=self._watched
             )
         return self._steps[key]
+
+    def evaluator(self, tensors: Mapping[str, Tensor]) -> Executable:
+        """The compiled values of the tensors, not in training, for any number of rows."""
+        key = tuple(tensors.items())
+        if key not in self._evaluators:
+            self._evaluators[key] = compile(tensors, threads=self.threads, dtype=self.dtype)
+        return self._evaluators[key]
 
     def step(self, /, *positional: Any, **arrays: Any) -> float:
         """One update of all parameters and slots by one native call; the loss before it.
 
-        Takes an array per input by keyword, of any equal number of rows; BoundaryError where they do not fit.
+        Takes an array per input by keyword, of any equal number of rows; BoundaryError where they do not fit,
+        NumericError where the watch finds the loss, or a gradient, not finite.
         """
         if positional:
             raise by_keyword("step", self._expected)
         checked, rows = check_arrays(self._expected, arrays, "step")
-        return float(self.executable(rows)(**checked))
+        loss, finite = self.read(self.executable(rows)(**checked))
+        if not finite:
+            raise self.find_bad(checked, np.arange(rows), "step")
+        return loss
+
+    def read(self, result: Any) -> tuple[float, bool]:
+        """(the loss, whether the step was made) of what an executable gave."""
+        if self.watch == "gradients":
+            return float(result[0]), bool(result[1])
+        loss = float(result)
+        return loss, not self.watch or math.isfinite(loss)
+
+    def find_bad(self, batch: Arrays, rows: Any, when: str) -> NumericError:
+        outputs = [self.loss, *(self._gradients if self.watch == "gradients" else [])]
+        return find_first_bad(outputs, batch, self.dtype, self.batch_symbol, rows, when)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a checkpoint: all that it takes to go on bit for bit, as safetensors with JSON in the metadata.
+
+        It holds the state of the network (parameters, slots, statistics, counters), the generator of row orders, the
+        position in the epoch, the history and what callbacks remember. The file is replaced whole: whatever happens
+        meanwhile, a complete one is there. Raises OSError as `open` does.
+        """
+        memories = memories_of(self.callbacks) if self.restored is None else self.restored
+        write_checkpoint(path, take_snapshot(self, memories))
+
+    def restore(self, path: str | PathLike[str]) -> None:
+        """Take up a checkpoint; `fit(..., resume=True)` then goes on with the fit that it was saved in.
+
+        Raises BoundaryError for a file that is cut off, damaged, of a newer format, or of another network, loss,
+        optimizer or dtype; OSError as `open` does. An error changes nothing.
+        """
+        saved = read_checkpoint(path)
+        history, position, memories = check_snapshot(self, saved, path)
+        put_state(self, saved)
+        self.history, self.position, self.restored = history, position, memories
+        set_generator(self.generator, position.generator)
 
     def fit(
         self,
         data: Mapping[str, Any],
-        epochs: int = 1,
-        validation: Mapping[str, Any] | None = None,
+        epochs: int | None = None,
+        validation: Mapping[str, Any] | float | None = None,
         metrics: Mapping[str, Metric] | None = None,
         shuffle: bool = True,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Iterable[Callback | Callable[[Trainer, History], bool | None]] = (),
         progress: bool = True,
+        augment: Augment | Mapping[str, Augment] | None = None,
+        evaluation_batch_size: int | None = None,
+        steps: int | None = None,
+        resume: bool = False,
     ) -> History:
         """Epochs of mini-batches drawn without replacement; what was recorded, also kept as `trainer.history`.
 
-        data        an array per input of the loss
-        validation  arrays for the loss and metrics at each epoch's end, over all rows in one call
+        data        an array per input of the loss; also memory maps and gn.data.Converted, of which only the rows of a
+                    batch are read
+        epochs      how many; 1 unless given
+        steps       in place of epochs: how many steps; an epoch that is cut short is not evaluated
+        validation  arrays for the loss and metrics at each epoch's end, or a fraction of the rows of `data` (drawn by
+                    the seed, and copied) that is set aside for that
         metrics     scalar Tensors of the network, or functions of the arrays that give a number; evaluated on the
                     validation data, on the training data where there is none
-        callbacks   called as callback(trainer, history) at each epoch's end; True stops
+        callbacks   gn.Callback objects, or functions called as callback(trainer, history) at each epoch's end, which
+                    stop the fit by giving True
+        augment     gn.data.Augmentation or another function (rows of a batch, epoch, number of the batch) -> rows, for
+                    the input of images, or by input name; called on a thread, ahead of the step
+        evaluation_batch_size
+                    rows per call at the epoch's end, for losses and metrics that are means over rows; all unless given
+        resume      go on with the fit that `restore` read, that was interrupted, or that is to be longer: `epochs` and
+                    `steps` count from its beginning. Given the same arguments, the weights become those of a fit that
+                    was never interrupted, bit for bit. A fit that a callback stopped is over.
 
         Ctrl-C raises KeyboardInterrupt between two steps or during an evaluation: the state is that of a whole number
         of steps, and `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit before
-        any step; for a label out of range, when its batch comes.
+        any step; for a label out of range, when its batch comes; NumericError where the watch finds a step that is not
+        finite: the state is then that before it.
         """
-        arrays, rows = check_arrays(self._expected, data, "fit")
-        epochs = check_count("epochs", epochs, 0)
-        evaluate = self._evaluator(arrays, validation, dict(metrics or {}))
+        sources, rows = check_sources(self._expected, data, "fit")
         batched = [name for name, expected in self._expected.items() if expected.rows]
-        batches = Batches(arrays, batched, rows, self.batch_size or rows)
-        history = self.history = History()
-        with Interrupts() as interrupts, progress_bar(progress, epochs, len(batches)) as bar:
-            for _ in range(epochs):
-                order = self._generator.permutation(rows) if shuffle else np.arange(rows)
-                total = 0.0
-                for batch, count in batches.over(order):
-                    run = self.executable(count)
-                    with interrupts.step():
-                        total += count * float(run(**batch))
-                    bar.advance()
-                history.record(total / rows, evaluate())
-                bar.end_epoch(history)
-                answers = [callback(self, history) for callback in callbacks]
-                if any(answers):
-                    break
+        if isinstance(validation, float):
+            kept, validation = split_off(sources, batched, rows, validation, self.seed)
+            sources, rows = check_sources(self._expected, kept, "fit")
+        for option, given in (("shuffle", shuffle), ("progress", progress), ("resume", resume)):
+            if not isinstance(given, bool):
+                raise GraphError(f"{option} is True or False, not {given!r:.40}")
+        if steps is not None and epochs is not None:
+            raise GraphError(f"give epochs= or steps=, not both ({epochs!r:.20} and {steps!r:.20})")
+        evaluation = Evaluation(self, sources, rows, validation, metrics, evaluation_batch_size)
+        size = min(self.batch_size or rows, rows)
+        fit = Fit(
+            Batches(sources, batched, rows, size, match_augment(augment, self._expected)),
+            evaluation,
+            as_callbacks(callbacks),
+            math.inf if steps is not None else check_count("epochs", 1 if epochs is None else epochs, 0),
+            math.inf if steps is None else check_count("steps", steps, 0),
+        )
+        begin_fit(self, fit, rows, size, shuffle, resume)
+        history, position = self.history, self.position
+        total = int(min(fit.epochs * len(fit.batches), fit.steps))
+        with (
+            Interrupts() as interrupts,
+            progress_bar(progress, total, len(fit.batches), len(history.steps)) as bar,
+        ):
+            # An epoch whose batches are done, but which is not recorded, was interrupted while it was evaluated.
+            while position.batch == len(fit.batches) or not (
+                position.stopped or history.epochs >= fit.epochs or len(history.steps) >= fit.steps
+            ):
+                run_epoch(self, fit, interrupts, bar)
+        for callback in fit.callbacks:
+            callback.end(self, history)
         return history
-
-    def _evaluator(
-        self, arrays: Arrays, validation: Mapping[str, Any] | None, metrics: dict[str, Metric]
-    ) -> Callable[[], dict[str, float]]:
-        """A function that gives the validation loss and the metrics, as they are at the time."""
-        tensors = {name: metric for name, metric in metrics.items() if isinstance(metric, Tensor)}
-        for name, tensor in tensors.items():
-            if tensor.network is not self.network or tensor.ndim:
-                raise GraphError(f"metric '{name}': {tensor!r} is no scalar of the network of the loss")
-        for name, metric in metrics.items():
-            if name in ("loss", "val_loss") or not (name in tensors or callable(metric)):
-                raise GraphError(f"metric '{name}': give a Tensor or a function of the arrays another name")
-        if validation is not None:
-            tensors = {"val_loss": self.loss, **tensors}
-            expected = expect(_inputs([*tensors.values()]), self._batch, self.dtype)
-            arrays, _ = check_arrays(expected, validation, "validation")
-        inputs = _inputs([*tensors.values()])
-        if missing := [t.name for t in inputs if t.name not in arrays]:
-            raise GraphError(f"a metric reads the input '{missing[0]}', which the loss does not: give validation data")
-        read = {t.name: arrays[t.name] for t in inputs}
-        run = compile(tensors, threads=self.threads, dtype=self.dtype) if tensors else None
-
-        def evaluate() -> dict[str, float]:
-            values = wait_for(lambda: run(**read)) if run else {}
-            functions = {name: metric(arrays) for name, metric in metrics.items() if not isinstance(metric, Tensor)}
-            return {name: float(value) for name, value in {**values, **functions}.items()}
-
-        return evaluate
-
-
-def _inputs(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs that the tensors depend on, in the order of declaration."""
-    if not tensors:
-        return []
-    network = tensors[0].network
-    reached = {t.name for t in network.ancestors(tensors)}
-    return [t for name, t in network.inputs.items() if name in reached]
-
-
-def _trained(loss: Tensor, parameters: Iterable[Tensor | str] | None) -> list[Tensor]:
-    """The parameters to train, in the order of declaration."""
-    network = loss.network
-    reached = {t.name for t in network.ancestors([loss])}
-    if parameters is None:
-        declared = network.parameters.items()
-        wanted = {n for n, _ in declared if n in reached and network.graph.nodes[n]["attributes"]["trainable"]}
-    else:
-        wanted = {p if isinstance(p, str) else p.name for p in parameters}
-        for name in sorted(wanted):
-            if name not in network.parameters:
-                raise GraphError(f"'{name}' is no parameter; there are {', '.join(network.parameters)}")
-            if name not in reached:
-                raise GraphError(f"the loss '{loss.name}' does not depend on the parameter '{name}'")
-    if not wanted:
-        raise GraphError(f"the loss '{loss.name}' depends on no parameter to train")
-    return [t for name, t in network.parameters.items() if name in wanted]

@@ -1,0 +1,65 @@
+"""erf and erfc: a polynomial near zero, and e^(-x^2) times another one beyond.
+
+    erf(x) = x + x P(x^2)                                               |x| < ERF_END
+    erfc(x) = e^(-x^2) / (1 + 2x) * (l + P((x - c)/(x + c)))            x >= 0
+
+The second (Shepherd and Laframboise 1981) has one polynomial for all x >= 0; its values stay between 1 and 1.3. Digits
+that a rounding of x^2, of the polynomial or of the quotient would lose are carried along to the last operation, so that
+erfc is accurate relative to its value down to where it underflows.
+"""
+
+from __future__ import annotations
+
+import math
+
+from graphnn.emit.coefficients import ERF_END, ERFC_CENTRE, ERFC_LEAD
+from graphnn.emit.exponential import reduce_exponent
+from graphnn.emit.lanes import Lanes
+from graphnn.emit.writer import Value
+
+ERF_SMALL = 0.5  # below, 1 - erf loses no digits
+
+
+def erf(v: Lanes, x: Value) -> Value:
+    """x + x P(x^2) near zero, else 1 - erfc(|x|) with the sign of x."""
+    size = v.absolute(x)
+    far = v.copysign(v.op("fsub", 1.0, erfc_of_positive(v, size)), x)
+    return v.where("olt", size, ERF_END, erf_near_zero(v, x), far)
+
+
+def erfc(v: Lanes, x: Value) -> Value:
+    """1 - erf(x) near zero, else that of |x|, or 2 less it."""
+    size = v.absolute(x)
+    y = erfc_of_positive(v, size)
+    far = v.where("olt", x, 0.0, v.op("fsub", 2.0, y), y)
+    return v.where("olt", size, ERF_SMALL, v.op("fsub", 1.0, erf_near_zero(v, x)), far)
+
+
+def erf_near_zero(v: Lanes, x: Value) -> Value:
+    """x + x P(x^2)."""
+    return v.fma(x, v.polynomial(v.op("fmul", x, x), v.format.numbers.erf), x)
+
+
+def erfc_of_positive(v: Lanes, x: Value) -> Value:
+    """2^n (1 + s) y with e^(-x^2) = 2^n (1 + s), and y the rest; both factors as sums of two numbers."""
+    f, numbers = v.format, v.format.numbers
+    x = v.at_most(x, math.sqrt(math.log(2) * (f.bias + f.mantissa + 1)))  # there, e^(-x^2) is zero
+    high, low = quotient(v, x)
+    square, rest = v.product(x, v.op("fmul", x, -1.0))
+    half = (f.bias + 1) // 2
+    bits, r = reduce_exponent(v, square, half, rest)
+    s = v.tail(r, numbers.exp, r)
+    y = v.op("fadd", high, v.fma(high, s, v.fma(low, s, low)))
+    return v.op("fmul", v.op("fmul", v.from_bits(bits), y), 2.0**-half)
+
+
+def quotient(v: Lanes, x: Value) -> tuple[Value, Value]:
+    """(l + P((x - c)/(x + c))) / (1 + 2x), rounded, and what the roundings left over, for x >= 1/2."""
+    q = v.op("fdiv", v.op("fsub", x, ERFC_CENTRE), v.op("fadd", x, ERFC_CENTRE))
+    above, above_rest = v.ordered_sum(v.number(ERFC_LEAD), v.polynomial(q, v.format.numbers.erfc))
+    below, below_rest = v.ordered_sum(v.op("fadd", x, x), 1.0)
+    divisor = v.op("fdiv", 1.0, below)
+    y = v.op("fmul", above, divisor)
+    less = v.op("fmul", y, -1.0)
+    rest = v.fma(less, below_rest, v.op("fadd", v.fma(less, below, above), above_rest))
+    return y, v.op("fmul", rest, divisor)

@@ -1,0 +1,172 @@
+"""The updates of an optimizer as nodes: an elementwise definition per parameter and slot.
+
+They are declared in the network of the gradients that they read, and compiled with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from graphnn.declare.network import Network, Tensor
+from graphnn.declare.notation import ELLIPSIS, Operand
+from graphnn.declare.op import Op
+from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.nn.optimizers.clipping import clip_by_norm, clip_by_value
+from graphnn.nn.optimizers.once import split_once
+from graphnn.nn.optimizers.schedules import Adjustable, Schedule, T
+
+if TYPE_CHECKING:
+    from graphnn.nn.optimizers.rule import Optimizer, Rule
+
+Formulas = dict[str, sympy.Expr]
+Value = float | Schedule | Adjustable  # of an attribute
+
+
+def symbol(name: str) -> sympy.Symbol:
+    """The symbol that stands for a slot or attribute in a rule's formulas."""
+    return sympy.Symbol(name, real=True)
+
+
+def bind(rule: Rule, attributes: Mapping[str, Value], role: str = "weight") -> Rule:
+    """The rule for parameters of that role, whose open attributes are numbers only.
+
+    {"w": w - lr*g}  ->  {"t": t + 1, "w": w - f(t)*g}  where lr is a schedule f
+    {"w": w - lr*g}  ->  {"w": w - lr*g}                where lr is adjustable: a scalar slot
+
+    Raises GraphError for a schedule where the rule's own t is no count of the updates.
+    """
+    zero = {symbol(a): sympy.S.Zero for a in rule.weights_only if role == "bias"}
+    schedules = {a: v.formula for a, v in attributes.items() if isinstance(v, Schedule)}
+    slots = {a: v.first for a, v in attributes.items() if isinstance(v, Adjustable)}
+    values = {symbol(a): formula for a, formula in schedules.items()}
+    formulas = {k: f.xreplace(zero).xreplace(values) for k, f in rule.formulas.items()}
+    if counted := [a for a, formula in schedules.items() if formula.has(T)]:
+        own = "t" in rule.state or "t" in rule.attributes
+        if not own:
+            slots, formulas = {"t": 0, **slots}, {"t": T + 1, **formulas}
+        elif "t" not in rule.scalars or rule.state["t"] != 0 or rule.formulas.get("t") != T + 1:
+            raise GraphError(
+                f"{rule.name}: '{counted[0]}' is a schedule, which counts the updates in a slot t; the rule has "
+                "another t of its own: give that another name"
+            )
+    return replace(
+        rule,
+        state={**slots, **rule.state},
+        attributes={a: v for a, v in attributes.items() if not isinstance(v, Schedule | Adjustable)},
+        scalars=(*slots, *rule.scalars),
+        formulas=formulas,
+    )
+
+
+def declare_updates(
+    optimizer: Optimizer, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """`Optimizer.updates`."""
+    _check(optimizer.rule.name, parameters, gradients)
+    network = parameters[0].network
+    with network.composing(optimizer.rule.name):
+        if optimizer.clip_value is not None:
+            gradients = clip_by_value(gradients, optimizer.clip_value)
+        if optimizer.clip_norm is not None:
+            gradients = clip_by_norm(gradients, optimizer.clip_norm)
+        roles = {p.name: network.graph.nodes[p.name]["attributes"]["role"] for p in parameters}
+        rules = {role: bind(optimizer.rule, optimizer.attributes, role) for role in dict.fromkeys(roles.values())}
+        rule = rules[roles[parameters[0].name]]  # but for the formulas they are the same
+        declaration = _Declaration(rule, {a: _plain(v) for a, v in optimizer.attributes.items()}, network)
+        scalars, updates = declaration.scalars(parameters[0].dtype)
+        once, each = split_once(
+            {(role, k): f for role, r in rules.items() for k, f in r.formulas.items() if k not in rule.scalars},
+            {symbol(s) for s in rule.scalars},
+            {symbol(a) for a in rule.attributes},
+        )
+        for part, formula in once.items():
+            scalars[part.name] = declaration.node(part.name, formula, scalars, f"{rule.name}.{part.name}")
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            values = {"w": parameter, "g": gradient, **declaration.slots(parameter), **scalars}
+            for (role, key), formula in each.items():
+                if role == roles[parameter.name]:
+                    target = values[key].name
+                    updates[target] = declaration.node(key, formula, values, f"{target}.next")
+        return updates
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    """Adds the slots and nodes of a bound rule to a network; `shown` are the attributes that the nodes carry."""
+
+    rule: Rule
+    shown: Mapping[str, Any]
+    network: Network
+
+    def scalars(self, dtype: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The scalar slots by their names in the rule, and the new values of those that have a formula."""
+        rule = self.rule
+        slots = {s: self._slot(f"{rule.name}.{s}", (), rule.state[s], dtype) for s in rule.scalars}
+        fresh = [s for s in rule.scalars if s in rule.formulas]
+        return slots, {
+            slots[s].name: self.node(s, rule.formulas[s], slots, f"{slots[s].name}.next") for s in fresh
+        }  # fmt: skip
+
+    def slots(self, parameter: Tensor) -> dict[str, Tensor]:
+        """The slots of one parameter by their names in the rule."""
+        rule, prefix = self.rule, f"{parameter.name}.{self.rule.name}"
+        own = {s: first for s, first in rule.state.items() if s not in rule.scalars}
+        return {s: self._slot(f"{prefix}.{s}", parameter.shape, v, parameter.dtype) for s, v in own.items()}
+
+    def _slot(self, name: str, shape: tuple[Any, ...], init: float, dtype: str) -> Tensor:
+        """The state variable of that name, declared unless the network has it."""
+        if name not in self.network:
+            return self.network.variable(name, shape, init=init, dtype=dtype)
+        slot = self.network[name]
+        if slot.kind != "state" or slot.shape != shape or slot.dtype != dtype:
+            raise GraphError(f"{slot!r} is in the way of an optimizer's slot {dtype}{[*shape]} of that name")
+        return slot
+
+    def node(self, key: str, formula: sympy.Expr, values: Mapping[str, Tensor], name: str) -> Tensor:
+        """One formula as a node, its symbols bound to `values`."""
+        used = [k for k in values if symbol(k) in formula.free_symbols]
+        if not used:
+            raise GraphError(f"{self.rule.name}: the new '{key}' = {formula} reads no weight, gradient or slot")
+        op = Op(
+            f"{self.rule.name} {key}",
+            (ELLIPSIS,),
+            formula.xreplace({symbol(k): Operand(k)[ELLIPSIS] for k in used}),
+            attributes={a: v for a, v in self.rule.attributes.items() if symbol(a) in formula.free_symbols},
+            operand_order=used,
+            dtype="float",
+            shown=self.shown,
+        )
+        return op(*(values[k] for k in used), name=self.network.fresh_name(name))
+
+
+def _plain(value: Value) -> float | str:
+    """An attribute as the nodes show it."""
+    return repr(value) if isinstance(value, Schedule | Adjustable) else value
+
+
+def _check(name: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Raise unless the parameters and gradients fit each other."""
+    if not all(isinstance(given, Sequence) for given in (parameters, gradients)):
+        raise GraphError(f"{name}: parameters and gradients are lists of Tensors")
+    if len(parameters) != len(gradients) or not parameters:
+        raise GraphError(
+            f"{name}: there are {len(parameters)} parameters and {len(gradients)} gradients; give as many of each, "
+            "and at least one"
+        )
+    first = parameters[0]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if strange := [t for t in (parameter, gradient) if not isinstance(t, Tensor)]:
+            raise GraphError(f"{name}: {strange[0]!r:.60} is no Tensor")
+        if parameter.kind != "parameter":
+            raise GraphError(f"{name}: {parameter!r} is no parameter")
+        if parameter.dtype != first.dtype:
+            raise DTypeError(
+                f"{name}: '{first.name}' is {first.dtype}, '{parameter.name}' is {parameter.dtype}; "
+                "train parameters of one dtype"
+            )
+        if (gradient.shape, gradient.dtype) != (parameter.shape, parameter.dtype):
+            raise ShapeError(f"{name}: {gradient!r} is no gradient of {parameter!r}")

@@ -1,0 +1,126 @@
+"""A call of a compiled program, step by step: what every call means, and the way that the native entry leaves to."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from threading import RLock
+from time import perf_counter_ns
+from typing import Any
+
+from graphnn.run.arrays import Array
+from graphnn.run.boundary import Boundary, by_keyword
+from graphnn.run.frame import Frames
+from graphnn.run.jit import NativeFunction
+from graphnn.run.manifest import Manifest
+from graphnn.run.native.entry import Entry, entry_of, stopped
+from graphnn.run.resolve import Resolved
+from graphnn.run.states import BoundStates, StateSource, bind_states
+
+WARM = 10  # calls after which the native entry is made
+LONGEST = 1_000_000  # ns of native code beyond which its microseconds are not worth their compilation
+
+# Calls through ctypes release the GIL.
+_Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class Call:
+    """What a call needs: the boundary, the states, the frames, the lock, the program itself.
+
+    Threads may use one at the same time: each call has pointers and an arena of its own, and the native code runs
+    without the GIL. Calls that update state run one after the other.
+    """
+
+    def __init__(self, manifest: Manifest, native: NativeFunction, source: StateSource) -> None:
+        self.manifest, self.source, self.native = manifest, source, native
+        self.function = _Function(native.address)
+        self.boundary = Boundary(manifest)
+        self.frames = Frames(manifest)
+        self.lock = RLock()
+        self.warm: Callable[[], object] = _nothing  # told once that the native entry is there
+        self.entry: Entry | None = None
+        self._gather = manifest.outputs.gather
+        self._updates = bool(manifest.updates)
+        self._states: BoundStates | None = None
+        self._calls = 0
+
+    def run(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any:
+        """Run on one array per input, by name.
+
+        Raises BoundaryError for arrays that do not fit, CompileError where a check of `debug=True` fails.
+        """
+        if positional:
+            names = (spec.name for spec in self.manifest.inputs)
+            raise by_keyword(f"program {self.manifest.name!r}", names)
+        arrays, resolved = self.boundary.admit(inputs)
+        if not self._updates:
+            return self._run(arrays, resolved, self.states(), out)
+        with self.lock:
+            states = self.states()
+            self.boundary.keep_apart(arrays, states)
+            self._alone(True, states)
+            try:
+                return self._run(arrays, resolved, states, out)
+            finally:
+                alone = states.version == self.source.version
+                self.source.version += 1
+                if alone:  # what this call changed, it changed in place: the pointers still hold
+                    states.version = self.source.version
+                self._alone(False, states)
+
+    def _alone(self, running: bool, states: BoundStates) -> None:
+        if self.entry is not None:
+            self.entry.update(running, states)
+
+    def states(self) -> BoundStates:
+        """The states as of now."""
+        states = self._states
+        if states is not None and self.entry is not None:
+            self.entry.refresh(states)
+        if states is None or states.version != self.source.version:
+            with self.lock:
+                states = self._states = bind_states(self.manifest, self.source)
+                if self.entry is not None:
+                    self.entry.bind(states)
+        return states
+
+    def _run(self, arrays: list[Array], resolved: Resolved, states: BoundStates, out: Any) -> Any:
+        if out is None:
+            results = {name: allocate() for name, allocate in resolved.allocators}
+        else:
+            results = self.boundary.admit_outputs(out, resolved, arrays, states)
+        frame = self.frames.take()
+        try:
+            frame.point(resolved, states, [*arrays, *results.values()])
+            start = perf_counter_ns()
+            code = self.function(frame.table_address, frame.sizes_address)
+            taken = perf_counter_ns() - start
+        finally:
+            self.frames.give(frame)
+        if code:
+            stopped(self.manifest, code)
+        if self.entry is not None:
+            self.entry.plan(resolved, tuple(array.shape for array in arrays), taken)
+        elif taken < LONGEST:
+            self._count()
+        return self._gather(results)
+
+    def _count(self) -> None:
+        self._calls += 1
+        if self._calls == WARM and self.ready() is not None:
+            self.warm()
+
+    def ready(self) -> Entry | None:
+        """The native entry, made now where there is none yet; None where there can be none."""
+        if self.entry is None:
+            with self.lock:
+                if self.entry is None:
+                    entry = entry_of(self.manifest, self.native.address, self.source, self.lock, self.frames)
+                    if entry is not None and self._states is not None:
+                        entry.bind(self._states)
+                    self.entry = entry
+        return self.entry
+
+
+def _nothing() -> None:
+    pass

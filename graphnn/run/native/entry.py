@@ -1,0 +1,237 @@
+"""The native entry of one program: a function object that checks arrays, runs and makes the result without Python code.
+
+It takes the calls that it knows by heart, those whose arrays match a plan, and leaves every other to `Call.run`. So a
+call behaves the same either way, and what it refuses is refused in one place, by `run/boundary.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from threading import Lock, RLock
+from typing import Any
+
+import numpy as np
+
+from graphnn.emit.target import host
+from graphnn.errors import CompileError
+from graphnn.run.arrays import Array
+from graphnn.run.frame import Frames, places_in_frame
+from graphnn.run.jit import compile_object, link_object
+from graphnn.run.manifest import Manifest
+from graphnn.run.native.api import (
+    MethodDefinition,
+    function_object,
+    method_definition,
+    native_api,
+    pool_functions,
+)
+from graphnn.run.native.code import MOST_INPUTS, SYMBOLS, entry_text
+from graphnn.run.native.plan import PlanRecord, plan_record, states_record
+from graphnn.run.native.records import Context, Door, Plan, filled, place, pointers, record
+from graphnn.run.resolve import Resolved, Shape
+from graphnn.run.states import BoundStates, StateSource
+
+LINKED = 4  # plans that a call is compared with: a training run has two
+KNOWN = 64  # plans that are kept
+
+_STRUCTURES = ("single", "list", "dict")
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEntry:
+    """The functions of `run/native/code.py`, loaded once. `library` keeps their code."""
+
+    api: Mapping[Context, int]
+    library: Any
+    call: MethodDefinition
+    bound: MethodDefinition
+    take: Callable[[int], int | None]
+    give: Callable[[int, int], None]
+
+
+@cache
+def native_entry() -> NativeEntry | None:
+    """The native entry of this process, compiled when it is first asked for; None where there can be none."""
+    api = native_api()
+    if api is None:
+        return None
+    try:
+        # 1100 lines that run once a call: as good without optimisation, which takes eight times as long.
+        library = link_object(compile_object(entry_text(host().triple), host(), opt=0), SYMBOLS)
+    except CompileError:
+        return None
+    call, bound, take, give = (library[symbol] for symbol in SYMBOLS)
+    return NativeEntry(
+        api,
+        library,
+        method_definition("call", call, "Run on one array per input, by name."),
+        method_definition("bound", bound, "Run on the bound arrays."),
+        *pool_functions(take, give),
+    )
+
+
+class _Door(np.ndarray[Any, Any]):
+    """The record of a function object, which keeps alive what its words point at."""
+
+    kept: tuple[object, ...]
+
+
+def _door(words: Mapping[Door, int], *kept: object) -> _Door:
+    door = record(filled(Door, words)).view(_Door)
+    door.flags.writeable = False
+    door.kept = kept
+    return door
+
+
+def stopped(manifest: Manifest, code: int) -> None:
+    """Raise the CompileError for a code that is not 0."""
+    check = manifest.checks.get(code, "it gives no check of that number")
+    raise CompileError(f"program {manifest.name!r} stopped with code {code}: {check}")
+
+
+def entry_of(manifest: Manifest, address: int, source: StateSource, lock: RLock, frames: Frames) -> Entry | None:
+    """The entry of a program whose native function is at an address; None where it cannot have one.
+
+    That is where there is none in this process, with the checks of `debug=True`, with very many inputs, and where
+    distributions are float64, whose sums only one order of summation judges.
+    """
+    doubles = any(b.dtype != "float32" for b in manifest.inputs if b.name in manifest.distributions)
+    if manifest.checks or doubles or len(manifest.inputs) > MOST_INPUTS:
+        return None
+    native = native_entry()
+    return None if native is None else Entry(native, manifest, address, source, lock, frames)
+
+
+class Entry:
+    """The context of one program, and its plans."""
+
+    def __init__(
+        self,
+        native: NativeEntry,
+        manifest: Manifest,
+        address: int,
+        source: StateSource,
+        lock: RLock,
+        frames: Frames,
+    ) -> None:
+        self._native, self._manifest = native, manifest
+        self._plans: dict[int, PlanRecord] = {}
+        self._linked: list[PlanRecord] = []
+        self._linking = Lock()
+        self._retired: list[object] = []  # what a running call may still read
+        self._states: tuple[BoundStates, Array] | None = None
+        self._context = record(filled(Context, {**native.api, **self._program(address, source, lock)}))
+        self.address = place(self._context)
+        self._frames = frames
+        frames.share(partial(native.take, self.address), partial(native.give, self.address))
+
+    def _program(self, address: int, source: StateSource, lock: Any) -> dict[Context, int]:
+        manifest = self._manifest
+        produced = manifest.of("output")
+        table, sizes = places_in_frame(manifest)
+        order = {b.name: k for k, b in enumerate(produced)}
+        outputs = manifest.outputs
+        names = [sys.intern(b.name) for b in manifest.inputs]
+        keys = [id(key) for key in outputs.keys] or [0] * len(outputs.buffers)
+        named = pointers(names)
+        places = record(word for name, key in zip(outputs.buffers, keys, strict=True) for word in (order[name], key))
+        fail, acquire, release = partial(stopped, manifest), lock.acquire, lock.release
+        self._kept = (source, names, named, places, fail, acquire, release)
+        return {
+            Context.VERSION: -1,
+            Context.ENTRY: address,
+            Context.SOURCE: id(source) if manifest.states else 0,
+            Context.UPDATES: bool(manifest.updates),
+            Context.FAILED: id(fail),
+            Context.INPUTS: len(names),
+            Context.OUTPUTS: len(produced),
+            Context.NAMES: place(named),
+            Context.TABLE: table,
+            Context.SIZES: sizes,
+            Context.STRUCTURE: _STRUCTURES.index(outputs.structure),
+            Context.RESULTS: len(outputs.buffers),
+            Context.PLACES: place(places),
+            Context.DOUBLE: produced[0].dtype == "float64",
+            Context.ACQUIRE: id(acquire),
+            Context.RELEASE: id(release),
+        }
+
+    def function(self, otherwise: Callable[..., Any], scalar: bool = False) -> Callable[..., Any]:
+        """The function object; calls that are in no plan go to `otherwise`. `scalar`: the output as a Python float."""
+        words = {Door.CONTEXT: self.address, Door.OTHERWISE: id(otherwise), Door.SCALAR: scalar}
+        return function_object(self._native.call, _door(words, otherwise, self))
+
+    def bound(
+        self, otherwise: Callable[..., Any], plan: PlanRecord, arrays: list[Array], result: object
+    ) -> Callable[[], Any]:
+        """The function object of a call on these arrays, inputs and then outputs, that returns `result`."""
+        objects, addresses = pointers(arrays), record(map(place, arrays))
+        words = {
+            Door.CONTEXT: self.address,
+            Door.OTHERWISE: id(otherwise),
+            Door.PLAN: plan.address,
+            Door.RESULT: id(result),
+            Door.ARRAYS: place(objects),
+            Door.ADDRESSES: place(addresses),
+        }
+        kept = (otherwise, self, plan, arrays, objects, addresses, result)
+        return function_object(self._native.bound, _door(words, *kept))
+
+    def known(self, resolved: Resolved) -> PlanRecord | None:
+        return self._plans.get(resolved.serial)
+
+    def plan(self, resolved: Resolved, shapes: tuple[Shape, ...], nanoseconds: int) -> None:
+        """Compare calls with these shapes first from now on."""
+        if self._linked and self._linked[0].serial == resolved.serial:
+            return
+        with self._linking:
+            found = self._plans.get(resolved.serial)
+            if found is None:
+                found = plan_record(self._manifest, resolved, shapes, nanoseconds)
+                if found is None:
+                    return
+                self._remember(found)
+            self._link([found, *(plan for plan in self._linked if plan is not found)][:LINKED])
+
+    def _remember(self, plan: PlanRecord) -> None:
+        if len(self._plans) >= KNOWN:
+            linked = {plan.serial: plan for plan in self._linked}
+            self._retire(*(p for serial, p in self._plans.items() if serial not in linked))
+            self._plans = linked
+        self._plans[plan.serial] = plan
+
+    def _link(self, plans: list[PlanRecord]) -> None:
+        self._context[Context.PLANS] = 0  # native code follows the list whenever this thread may pause
+        for plan, following in zip(plans, [*(p.address for p in plans[1:]), 0], strict=True):
+            plan.words[Plan.NEXT] = following
+        self._linked = plans
+        self._context[Context.PLANS] = plans[0].address
+
+    def _retire(self, *objects: object) -> None:
+        self._retired += objects
+        if self._context[Context.RUNNING] == 0:
+            self._retired.clear()
+
+    def bind(self, states: BoundStates) -> None:
+        """Use these states from now on."""
+        words, before = states_record(self._manifest, states), self._states
+        self._context[Context.VERSION] = -1
+        self._context[Context.STATES] = place(words)
+        self._states = states, words
+        self._context[Context.VERSION] = states.version
+        if before is not None:
+            self._retire(before)
+
+    def refresh(self, states: BoundStates) -> None:
+        """Take over the version that native updates have counted up to."""
+        if self._states is not None and self._states[0] is states:
+            states.version = int(self._context[Context.VERSION])
+
+    def update(self, running: bool, states: BoundStates) -> None:
+        """Keep native updates out while one runs that they do not know of; afterwards, take over its version."""
+        if not running and self._states is not None and self._states[0] is states:
+            self._context[Context.VERSION] = states.version
+        self._context[Context.UPDATING] = running

@@ -1,0 +1,160 @@
+"""The memory that Python fills and the native entry reads: records of 64-bit words, each word with a name.
+
+A word is an integer, the address of a Python object or of another record, or a function of the C API. Whoever holds the
+record keeps the objects alive. What `code` emits reads them, `entry` and `plan` fill them, `run/frame.py` owns frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum, auto
+from typing import TypeVar
+
+import numpy as np
+
+from graphnn.run.arrays import Array, address
+
+WORD = 8
+
+
+class _Words(IntEnum):
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
+
+
+_Kind = TypeVar("_Kind", bound=_Words)
+
+
+class Context(_Words):
+    """One per Executable. `FREE` and `PLANS` head linked lists; the rest from `ENTRY` on never changes."""
+
+    FREE = auto()  # the first frame that no call is using
+    PLANS = auto()  # the plans of the shapes seen last
+    STATES = auto()  # the States record as of VERSION
+    VERSION = auto()
+    RUNNING = auto()  # calls that may be reading a plan
+    UPDATING = auto()  # 1 while a call updates the state without the GIL
+    ENTRY = auto()  # i64 (ptr buffers, ptr sizes)
+    SOURCE = auto()  # the owner of the states, 0 without any
+    UPDATES = auto()
+    FAILED = auto()  # called with a code that is not 0, raises
+    INPUTS = auto()  # how many
+    OUTPUTS = auto()
+    NAMES = auto()  # of the inputs: interned strings
+    TABLE = auto()  # words from a frame's start to its table of pointers
+    SIZES = auto()
+    STRUCTURE = auto()  # 0 single, 1 list, 2 dict
+    RESULTS = auto()  # how many places the result has
+    PLACES = auto()  # for each of them: position among the outputs, key or 0
+    DOUBLE = auto()  # whether the one output is float64
+    VERSION_NAME = auto()
+    ACQUIRE = auto()  # methods of the lock
+    RELEASE = auto()
+    NDARRAY = auto()
+    Py_IncRef = auto()
+    Py_DecRef = auto()
+    PyErr_Clear = auto()
+    PyTuple_Size = auto()
+    PyTuple_GetItem = auto()
+    PyUnicode_Compare = auto()
+    PyObject_Vectorcall = auto()
+    PyObject_CallNoArgs = auto()
+    PyObject_GetAttr = auto()
+    PyObject_SetAttr = auto()
+    PyLong_AsLongLong = auto()
+    PyLong_FromLongLong = auto()
+    PyFloat_FromDouble = auto()
+    PyList_New = auto()
+    PyList_SetItem = auto()
+    PyDict_New = auto()
+    PyDict_SetItem = auto()
+    PyEval_SaveThread = auto()
+    PyEval_RestoreThread = auto()
+    PyArray_NewFromDescr = auto()
+
+
+API = tuple(word.name for word in Context if word.name.startswith("Py") and word is not Context.PyArray_NewFromDescr)
+
+
+class Plan(_Words):
+    """What a call does for input shapes that were resolved before."""
+
+    NEXT = auto()
+    SERIAL = auto()
+    ARENA = auto()  # bytes
+    RELEASES = auto()  # whether the native code is worth letting other threads run
+    CHECKED = auto()  # whether values of an input are checked
+    TEMPS = auto()  # how many
+    TEMP_PLACES = auto()  # pairs: position in the table, offset in the arena
+    SIZES = auto()  # how many
+    SIZE_VALUES = auto()
+    INPUTS = auto()  # Arrays one after the other, in the manifest's order
+    OUTPUTS = auto()
+
+
+class Described(_Words):
+    """What one array must be, or will be; its extents follow."""
+
+    DTYPE = auto()
+    AXES = auto()
+    POSITION = auto()  # in the table of pointers
+    BYTES = auto()
+    COUNT = auto()  # of elements
+    BOUND = auto()  # its integers lie below; -1 for no bound
+    ROWS = auto()  # that sum to 1; -1 for none
+    COLUMNS = auto()
+    DEVIATION = auto()  # a double: sums of rows this close to 1 need no second look
+    ALLOCATE = auto()  # what makes a large output, 0 for NumPy itself
+
+
+class States(_Words):
+    """Where the states lie: pairs (position, address), then pairs (start, end) of those that the program updates."""
+
+    SERIAL = auto()
+    COUNT = auto()
+    UPDATED = auto()
+
+
+class FrameWord(_Words):
+    """The head of a frame; the output objects of its call, the table of pointers and that of sizes follow."""
+
+    NEXT = auto()
+    ARENA = auto()
+    CAPACITY = auto()
+    PLAN = auto()  # the serial of the plan that its temps and sizes are set for
+    STATES = auto()
+    MADE = auto()  # how many output objects the running call has made
+    LOCKED = auto()
+    SCALAR = auto()  # an output that is returned as a float
+
+
+class Door(_Words):
+    """What a function object carries: one per way in to a context."""
+
+    CONTEXT = auto()
+    OTHERWISE = auto()  # takes every call that the native entry does not
+    SCALAR = auto()  # whether the result is a Python float
+    PLAN = auto()  # of a bound call, as the rest
+    RESULT = auto()
+    ARRAYS = auto()  # addresses of array objects: inputs, then outputs
+    ADDRESSES = auto()  # of their data
+
+
+def record(words: Iterable[int]) -> Array:
+    return np.array([*words], np.int64)
+
+
+def filled(kind: type[_Kind], values: Mapping[_Kind, int]) -> list[int]:
+    """The words of a record in order; those not given are 0."""
+    return [int(values.get(word, 0)) for word in kind]
+
+
+def pointers(objects: Iterable[object]) -> Array:
+    """The addresses of objects, which the caller keeps alive."""
+    return record(map(id, objects))
+
+
+def place(array: Array) -> int:
+    """The address of a record, or of one of its words: place(a[3:])."""
+    return address(array)
