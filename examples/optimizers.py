@@ -28,7 +28,8 @@ RULES = {
 
 def height(u: gn.Tensor, v: gn.Tensor, name: str) -> gn.Tensor:
     """A bent valley with steep walls: lowest, and 0, at (1, tanh 1)."""
-    return gn.add(gn.multiply(0.1, gn.square(u - 1.0)), gn.multiply(2.0, gn.square(v - gn.tanh(u))), name=name)
+    floor = gn.tanh(u, name="floor")
+    return gn.add(gn.multiply(0.1, gn.square(u - 1.0)), gn.multiply(2.0, gn.square(v - floor)), name=name)
 
 
 def descend(rule: gn.Optimizer) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +69,17 @@ def main(quick: bool = False) -> Example:
     right.set(title="height after each step", xlabel="step", yscale="log", ylim=(1e-11, 20))
     right.legend(ncols=2, loc="lower left", fontsize=9)
     momentum = gn.latex(gn.Momentum())
-    return Example(figure, (gn.latex(f, down_to=[]), momentum, gn.latex(gn.RMSProp()), gn.latex(gn.Adam())), figures)
+    return Example(
+        figure,
+        (
+            gn.latex(f, down_to=[net["floor"]]),
+            gn.latex(net["floor"]),
+            momentum,
+            gn.latex(gn.RMSProp()),
+            gn.latex(gn.Adam()),
+        ),
+        figures,
+    )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 The adding problem (Hochreiter and Schmidhuber 1997): a sequence of numbers, two of which are marked; the net is to give
 the sum of these two, after it has read everything. Always answering 1 has the squared error 1/6. Three kinds of cells,
-unrolled into a static graph with shared weights, learn it. Below, an LSTM's states while it reads one sequence: they
-change when a mark comes, and keep what they have.
+unrolled into a static graph with shared weights, learn it. On the right, an LSTM's states while it reads one sequence:
+they change when a mark comes, and keep what they have.
 
 $ python examples/recurrent.py
 """
@@ -72,8 +72,9 @@ def main(quick: bool = False) -> Example:
     right.grid(False)
 
     net, *_ = declare(gn.rnn, length)
-    names = {"cell.W": "W", "cell.U": "U", "cell.b": "b", "cell.1.h": "h^{1}", "cell.0.h": "h^{0}"}
-    return Example(figure, (gn.latex(net["cell.1.h"], names, down_to=[net["cell.0.h"]]),), figures)
+    names = {"cell.W": "W", "cell.U": "U", "cell.b": "b", "cell.1.pre": "z^1", "cell.1.h": "h^1", "cell.0.h": "h^0"}
+    formulas = (gn.latex(net["cell.1.pre"], names, down_to=[net["cell.0.h"]]), gn.latex(net["cell.1.h"], names))
+    return Example(figure, formulas, figures)
 
 
 if __name__ == "__main__":

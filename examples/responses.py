@@ -2,8 +2,9 @@
 
 An activation of the second layer is projected back to the pixels, as Zeiler and Fergus (2013) do it: through the
 transposed filters, and through each pooling to the place that was largest. That is the derivative of the activation by
-the image, derived from the formulas of the forward pass. For some units: the digits in which they answer most strongly,
-and below each, which of its pixels made them do so.
+the image, derived from the formulas of the forward pass; at a ReLU it lets through what was active on the way forward,
+where theirs lets through what is positive on the way back. For some units: the digits in which they answer most
+strongly, and below each, which of its pixels made them do so.
 
 $ python examples/responses.py
 """

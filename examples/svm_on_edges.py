@@ -62,7 +62,10 @@ def main(quick: bool = False) -> Example:
     curve.plot(range(1, history.epochs + 1), history.val_loss, color=RED, linestyle="--", label="new digits")
     curve.set(title=f"hinge loss; {accuracy:.1%} of the new digits are right", xlabel="epoch", ylim=(0, None))
     curve.legend()
-    formulas = (gn.latex(features, {"edges.cells": "f"}), *derive_hinge())
+    formulas = (
+        gn.latex(net["edges.cells"], {"edges.cells": "f", "edges.responses": "e"}, [net["edges.responses"]]),
+        *derive_hinge(),
+    )
     return Example(figure, formulas, {"accuracy on new digits": accuracy})
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphnn.simplify.expr import Axis, Const, Expr, Op, Range, Size, axes_of, index_constant
+from graphnn.simplify.once import once
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Affine:
 
     def plus(self, other: Affine, scale: int = 1) -> Affine:
         """self + scale*other."""
+        if not scale or not other.terms:
+            return self.shifted(scale * other.constant)
         sums = dict(self.terms)
         for atom, coefficient in other.terms:
             sums[atom] = sums.get(atom, 0) + scale * coefficient
@@ -31,13 +34,16 @@ class Affine:
 
     def shifted(self, constant: int) -> Affine:
         """self + constant."""
-        return Affine(self.terms, self.constant + constant)
+        return Affine(self.terms, self.constant + constant) if constant else self
 
     def negated(self) -> Affine:
         return Affine((), 0).plus(self, -1)
 
     def coefficient(self, atom: Expr) -> int:
-        return dict(self.terms).get(atom, 0)
+        for term, coefficient in self.terms:
+            if term == atom:
+                return coefficient
+        return 0
 
     def expr(self) -> Expr:
         """The form as an expression, positive terms first, then the constant: 2 - K + p -> p - K + 2."""
@@ -58,6 +64,7 @@ def _scaled(coefficient: int, atom: Expr) -> Expr:
     return atom if coefficient == 1 else Op("mul", (index_constant(coefficient), atom), "int64")
 
 
+@once("_form")
 def affine(expr: Expr) -> Affine:
     """The form of an int64 expression; one that is not affine is an atom of its own."""
     match expr:
@@ -82,7 +89,7 @@ def affine(expr: Expr) -> Affine:
 def split(form: Affine, axis: str) -> tuple[int, Affine] | None:
     """(coefficient, rest) with form = coefficient*axis + rest; None where rest would still hold the axis."""
     coefficient = form.coefficient(Axis(axis))
-    rest = form.plus(affine(Axis(axis)), -coefficient)
+    rest = form.plus(affine(Axis(axis)), -coefficient) if coefficient else form
     return None if any(axis in axes_of(atom) for atom, _ in rest.terms) else (coefficient, rest)
 
 
@@ -93,6 +100,8 @@ def never_positive(form: Affine, ranges: Mapping[str, Range]) -> bool:
     """
     for r in reversed(list(ranges.values())):  # inner ranges first: a bound may hold axes of outer ones
         coefficient = form.coefficient(Axis(r.axis))
+        if not coefficient:
+            continue
         extreme = affine(r.hi).shifted(-1) if coefficient > 0 else affine(r.lo)
         form = form.plus(affine(Axis(r.axis)), -coefficient).plus(extreme, coefficient)
     return form.constant <= 0 and all(isinstance(atom, Size) and c < 0 for atom, c in form.terms)

@@ -32,6 +32,7 @@ from typing import Literal
 
 from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
 from graphnn.simplify.formula import Role
+from graphnn.simplify.once import hashed_once
 
 CHAIN = 512  # terms of one multiply-add chain in a contraction; then a new chain starts
 
@@ -49,8 +50,15 @@ class Buffer:
     layout: tuple[int, ...]
 
 
+class Node:
+    """Slots of what is found about a statement once, those inside it included. `schedule/` fills them."""
+
+    __slots__ = ("_accesses", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
+
+
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class For:
+class For(Node):
     axis: str
     lo: Expr
     hi: Expr
@@ -58,20 +66,23 @@ class For:
     kind: Kind = "serial"
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class If:
+class If(Node):
     condition: Expr
     body: tuple[Stmt, ...]
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Let:
+class Let(Node):
     name: str
     value: Expr
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Node):
     name: str
     reducer: str
     ranges: tuple[Range, ...]
@@ -80,8 +91,9 @@ class Fold:
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Node):
     name: str
     m: Range
     n: Range
@@ -92,16 +104,18 @@ class Contract:
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Store:
+class Store(Node):
     buffer: str
     index: tuple[Expr, ...]
     value: Expr
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Accumulate:
+class Accumulate(Node):
     buffer: str
     index: tuple[Expr, ...]
     reducer: str

@@ -58,17 +58,16 @@ class Executable:
         return Bound(self._call, positional, inputs, out)
 
     def float_function(self, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
-        """A function that is called like this Executable and returns its one scalar output as a Python float.
+        """A function that is called like this Executable and returns its one output, a float scalar, as a Python float.
 
-        Every call whose arrays are not of the shapes and dtypes of calls before goes to `otherwise`, so that errors are
-        the caller's to word. None where the output is no scalar of floats, or no native entry can be had.
+        Calls whose arrays are not like those of calls before go to `otherwise`, so that errors are the caller's to
+        word. None as long as there is no native entry, which comes after some calls, and for any other output.
         """
-        outputs = self.outputs
-        fits = self.manifest.outputs.structure == "single" and not outputs[0].shape
-        if not fits or outputs[0].dtype not in ("float32", "float64"):
+        outputs, entry = self.manifest.outputs, self._call.entry
+        spec = self.outputs[0]
+        if entry is None or outputs.structure != "single" or spec.shape or not spec.dtype.startswith("float"):
             return None
-        entry = self._call.ready()
-        return None if entry is None else entry.function(otherwise, scalar=True)
+        return entry.function(otherwise, scalar=True)
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from graphnn.lower.affine import affine, split
 from graphnn.lower.ir import Buffer
@@ -58,13 +59,15 @@ def is_affine(index: Iterable[Expr]) -> bool:
     return all(linear(atom) for expr in index for atom, _ in affine(expr).terms)
 
 
+@lru_cache(2**14)
 def coefficient(expr: Expr, axis: str) -> int | None:
     """How far an index moves in one step of `axis`; None where that is not one integer."""
     parts = split(affine(expr), axis)
     return None if parts is None else parts[0]
 
 
-def stride(index: Sequence[Expr], axis: str, layout: Sequence[int]) -> int | None:
+@lru_cache(2**14)
+def stride(index: tuple[Expr, ...], axis: str, layout: tuple[int, ...]) -> int | None:
     """How far one step of `axis` goes in memory: 0, 1, or None for any other or unknown distance."""
     dimensions = [d for d, expr in enumerate(index) if axis in axes_of(expr)]
     if not dimensions:
@@ -116,8 +119,10 @@ def _is_digit(expr: Expr, axis: str, forbidden: Extents) -> bool:
 
 def conflicts(first: Iterable[Access], second: Iterable[Access]) -> list[tuple[Access, Access]]:
     """The pairs of accesses to one buffer of which at least one writes."""
-    later = list(second)
-    return [(a, b) for a in first for b in later if a.buffer == b.buffer and (a.writes or b.writes)]
+    later = dict[str, list[Access]]()
+    for b in second:
+        later.setdefault(b.buffer, []).append(b)
+    return [(a, b) for a in first for b in later.get(a.buffer, ()) if a.writes or b.writes]
 
 
 def independent(loop: Range, body: Body, inside: Extents) -> bool:

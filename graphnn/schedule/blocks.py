@@ -62,19 +62,25 @@ def _is_blocked(buffer: Buffer, lanes: int) -> bool:
 
 
 def _batches(program: Program) -> set[str]:
-    """The buffers whose leading axis is that of the inputs: h[n] = f(x[n]), g[n] = f(h[n]), not W[o] = sum[n](x[n])."""
-    found = {b.name for b in program.buffers if b.role == "input" and b.shape}
+    """The inputs, and what is made of them, that one leading axis runs through: h[n] = f(x[n]), g[n] = f(h[n]).
+
+    Not W[o] = sum[n](x[n]), nor an input w of h[n, o] = f(x[n], w[o]).
+    """
+    inputs = {b.name for b in program.buffers if b.role == "input" and b.shape}
+    found: set[str] = set()
     for stmt in program.body:
         made = accesses((stmt,))
-        over = {a.index[0] for a in made if not a.writes and a.buffer in found and isinstance(a.index[0], Axis)}
-        found |= {a.buffer for a in made if a.writes and a.index and a.index[0] in over}
+        written = {a.index[0] for a in made if a.writes and a.index and isinstance(a.index[0], Axis)}
+        read = [a for a in made if not a.writes and a.buffer in inputs | found and a.index[0] in written]
+        found |= {a.buffer for a in read}
+        found |= {a.buffer for a in made if a.writes and a.index and a.index[0] in {r.index[0] for r in read}}
     return found
 
 
 def _copy_inputs(program: Program, lanes: int) -> Program:
     """x[n, c, y, x] as an input  ->  a temp x.lanes that is a copy of it, and that everybody reads."""
     names = {b.name for b in program.buffers} | names_in(program.body) | set(program.sizes)
-    used = reads(program.body)
+    used = reads(program.body) & _batches(program)
     copies: list[Stmt] = []
     buffers = list(program.buffers)
     body = program.body

@@ -8,13 +8,13 @@ from itertools import permutations
 
 from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Stmt, Store, fused_factors
 from graphnn.schedule.affine import extent_of
-from graphnn.schedule.cost import CostModel, estimate, volume
+from graphnn.schedule.cost import CostModel, estimate, is_known, volume
 from graphnn.schedule.guards import excluded, in_range, place_guards, rectangular
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
 from graphnn.schedule.operands import Side, Space, prepare
 from graphnn.schedule.statements import Body, names_in, reads, writes
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Range, axes_of, index_constant, substitute
+from graphnn.simplify.expr import Axis, Expr, Load, Range, axes_of, index_constant, substitute
 
 # Fewer multiply-adds than a 4 x 8 tile over 4 terms do not pay for a tile's set-up and its masked tails.
 MIN_WORK = 4 * 8 * 4
@@ -68,7 +68,7 @@ def _contract_nest(
     if not all(isinstance(s, Let | Store) for s in rest) or reads((fold,)) & writes(rest):
         return None
     everything = (*nest.loops, *fold.ranges)
-    if all(is_constant(r) for r in everything) and volume(everything) < MIN_WORK:
+    if all(is_known(r) for r in everything) and volume(everything) < MIN_WORK:
         return None
     model = CostModel.of(program.buffers, machine)
     candidates = list(_candidates(program, nest, fold, names))
@@ -117,10 +117,6 @@ def _terms(fold: Fold, loops: tuple[Range, ...]) -> float:
 def _outputs(nest: Nest) -> Nest:
     """The nest without its Fold: bounds of the Fold that move with m or n are turned into guards."""
     return replace(nest, body=nest.body[1:])
-
-
-def is_constant(r: Range) -> bool:
-    return isinstance(r.lo, Const) and isinstance(r.hi, Const)
 
 
 def _cost(c: Candidate, rest: Body, model: CostModel) -> float:

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
 from graphnn.schedule.affine import coefficient, layouts, stride
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import own_expressions, statements
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, axes_of, children
+from graphnn.schedule.statements import nested, own_expressions
+from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Size, axes_of, children
+from graphnn.simplify.once import once
 
 TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
 LINE, CACHE_LINES = 16, 512  # float32 of a cache line, and the lines of a first-level cache of 32 KB
 SECOND_LINES = 8192  # lines of half of a second-level cache of 1 MB
 MISS = 6  # a line that comes from the second level or further
 SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetched, and again for the lane's neighbour
+UNKNOWN_LANES = 2  # a size that is not known before the call may be 1 and leave the other lanes empty
 SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
 LATENCY = 3  # cycles that a chain of adds waits per term, beyond the instruction itself
 ENTRY = 4  # instructions to enter a vector loop: its bounds, and the mask of its tail
 CHEAP, DIVISION, POLYNOMIAL = 1, 4, 12  # instructions; the last is the length of the exp and log kernels
 ERROR_FUNCTION, ANGLE = 50, 60  # an exponential, a polynomial and two quotients; a reduction and two polynomials
+MEMORY = 2**14  # results of index arithmetic that are kept
 WEIGHTS = dict.fromkeys(("exp", "log", "expm1", "log1p", "tanh", "sigmoid", "pow"), POLYNOMIAL)
 WEIGHTS |= dict.fromkeys(("div", "sqrt"), DIVISION)
 WEIGHTS |= dict.fromkeys(("erf", "erfc"), ERROR_FUNCTION) | dict.fromkeys(("sin", "cos"), ANGLE)
@@ -59,6 +63,7 @@ def estimate(expr: Expr, size: int = SIZE) -> float:
     return 0.0
 
 
+@lru_cache(MEMORY)
 def extent(lo: Expr, hi: Expr, size: int = SIZE) -> float:
     """How many iterations an interval is taken to have: (p + 1) // 2 - p // 2 is 1/2, wherever p is."""
     lows = lo.args if isinstance(lo, Op) and lo.fn == "max" else (lo,)
@@ -91,6 +96,11 @@ def _linear(expr: Expr) -> dict[Expr | None, float]:
     return found
 
 
+def is_known(r: Range) -> bool:
+    """Whether a range has constant bounds."""
+    return isinstance(r.lo, Const) and isinstance(r.hi, Const)
+
+
 def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
     """How many points the ranges have together."""
     return math.prod(extent(r.lo, r.hi, size) for r in ranges)
@@ -103,6 +113,8 @@ class CostModel:
         self, layouts: dict[str, tuple[int, ...]], machine: Machine, shapes: dict[str, tuple[Expr, ...]] | None = None
     ) -> None:
         self.layouts, self.machine, self.shapes = layouts, machine, shapes or {}
+        self.base: tuple[CostModel, str] | None = None  # a model that differs in the layout of one buffer alone
+        self.known: dict[tuple[Expr, str, int], float] = {}
 
     @classmethod
     def of(cls, buffers: Iterable[Buffer], machine: Machine) -> CostModel:
@@ -115,10 +127,20 @@ class CostModel:
         name = buffer.name
         return CostModel(self.layouts | {name: buffer.layout}, self.machine, self.shapes | {name: buffer.shape})
 
+    def with_layout(self, buffer: str, layout: tuple[int, ...]) -> CostModel:
+        """The model with another layout of one buffer; what does not read it costs as before."""
+        model = CostModel(self.layouts | {buffer: layout}, self.machine, self.shapes)
+        model.base = self, buffer
+        return model
+
+    def adopt(self, other: CostModel) -> None:
+        """Become a model that `with_layout` made. All that reads the buffer has been asked of both."""
+        self.layouts = other.layouts
+        self.known |= other.known
+
     def lanes(self, body: Iterable[Stmt]) -> int:
         """The lanes of a vector loop around `body`: its widest computed value fills a vector."""
-        counts = [self.machine.lanes(e.dtype) for s in statements(body) if (e := _value(s)) is not None]
-        return min(counts, default=1)
+        return min(map(self.machine.lanes, sorted({t for stmt in body for t in _computed(stmt)})), default=1)
 
     def body(self, body: Iterable[Stmt], axis: str | None, lanes: int) -> float:
         return sum(self.statement(stmt, axis, lanes) for stmt in body)
@@ -151,7 +173,7 @@ class CostModel:
         body = tuple(body)
         lanes = self.lanes(body)
         rows, terms = volume((m,)), volume(k)
-        vectors = math.ceil(volume((n,)) / lanes)
+        vectors = math.ceil(volume((n,)) / lanes) * (1 if is_known(n) else UNKNOWN_LANES)
         loads = 1 / max(1.0, min(rows, TILE_ROWS)) + 1 / max(1.0, min(vectors, TILE_VECTORS))
         scattered = sum(isinstance(s, Store) and not self._runs_along(s.buffer, s.index, n.axis) for s in body)
         epilogue = self.body(body, n.axis, lanes) + SCATTER * lanes * scattered
@@ -190,7 +212,17 @@ class CostModel:
         return layout is None or stride(index, axis, layout) == 1
 
     def expression(self, expr: Expr, axis: str | None, lanes: int) -> float:
-        """Index arithmetic on plain axes is free: addressing modes do it."""
+        """Index arithmetic on plain axes is free: addressing modes do it. What does not move with `axis` is serial."""
+        if axis is None or axis not in axes_of(expr):
+            return _serial(expr)
+        if self.base is not None and self.base[1] not in _buffers(expr):
+            return self.base[0].expression(expr, axis, lanes)
+        place = expr, axis, lanes
+        if place not in self.known:
+            self.known[place] = self._moving(expr, axis, lanes)
+        return self.known[place]
+
+    def _moving(self, expr: Expr, axis: str, lanes: int) -> float:
         match expr:
             case Load(buffer=buffer, index=index):
                 gathers = sum(self.expression(e, axis, lanes) for e in index if not isinstance(e, Axis | Const))
@@ -207,5 +239,27 @@ class CostModel:
         return float(lanes)
 
 
-def _value(stmt: Stmt) -> Expr | None:
-    return stmt.value if isinstance(stmt, Fold | Store | Accumulate | Let) else None
+@once("_computed")
+def _computed(stmt: Stmt) -> frozenset[DType]:
+    """The dtypes of the values that a statement computes, those inside it included."""
+    own = (stmt.value.dtype,) if isinstance(stmt, Fold | Store | Accumulate | Let) else ()
+    return frozenset[DType](own).union(*map(_computed, nested(stmt)))
+
+
+@once("_buffers")
+def _buffers(expr: Expr) -> frozenset[str]:
+    """The buffers that an expression reads."""
+    own = (expr.buffer,) if isinstance(expr, Load) else ()
+    return frozenset(own).union(*map(_buffers, children(expr)))
+
+
+@once("_cost")
+def _serial(expr: Expr) -> float:
+    """The cost of an expression outside of lanes: each load is one instruction, whatever its layout."""
+    match expr:
+        case Load(index=index):
+            return 1.0 + sum(_serial(e) for e in index if not isinstance(e, Axis | Const))
+        case Op(fn=fn, args=args, dtype=dtype):
+            return WEIGHTS.get(fn, 0 if dtype == "int64" else CHEAP) + sum(map(_serial, args))
+        case _:
+            return 0.0

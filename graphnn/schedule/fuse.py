@@ -45,7 +45,8 @@ class Fuser:
         self.temps = frozenset(b.name for b in program.buffers if b.role == "temp")
         self.names = names_in(program.body) | set(program.sizes)
         self.loads = _count(accesses(program.body))
-        self.costs: dict[int, tuple[Stmt, float]] = {}  # by identity; the statement is kept, so that its id stays its own
+        # By identity; the statement is kept, so that its id stays its own.
+        self.costs: dict[int, tuple[Stmt, float]] = {}
 
     def fuse(self, body: Body) -> Body:
         """The body with its statements fused, consumers in order, each with its nearest producer first."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from graphnn.lower.affine import affine, never_positive
 from graphnn.lower.guards import conjunction, conjuncts
 from graphnn.lower.ir import Fold, Program
-from graphnn.schedule.affine import ZERO
 from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, walk
 
 
@@ -58,12 +58,13 @@ def _without_axes(bound: Expr, moving: set[str], hull: str) -> Expr | None:
 
 
 def in_range(program: Program, factor: Expr, ranges: tuple[Range, ...]) -> bool:
-    """Whether every load of a factor is in range whatever the guard says: plain axes over whole dimensions."""
-    whole = {r.axis: r for r in ranges}
+    """Whether every load of a factor is in range at all points of `ranges`, whatever the guard says."""
+    known = {r.axis: r for r in ranges}
     for node in walk(factor):
         if isinstance(node, Load):
             for expr, size in zip(node.index, program.buffer(node.buffer).shape, strict=True):
-                r = whole.get(expr.name) if isinstance(expr, Axis) else None
-                if r is None or r.lo != ZERO or r.hi != size:
+                form = affine(expr)
+                beyond = form.plus(affine(size), -1).shifted(1)
+                if not (never_positive(form.negated(), known) and never_positive(beyond, known)):
                     return False
     return True

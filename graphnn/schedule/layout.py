@@ -22,26 +22,30 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
     Operands that a contraction reads in place keep their layout: their unit stride is part of its meaning.
     """
     effects = [Effects.of(stmt) for stmt in program.body]
-    chosen = layouts(program.buffers)
     fixed = _operands(program.body)
-    model = CostModel(chosen, machine)
+    model = CostModel(layouts(program.buffers), machine)
     known: dict[int, float] = {}  # the cost of a statement under the chosen layouts; a large one has many buffers
+    touching: dict[str, list[int]] = {}
+    for n, e in enumerate(effects):
+        for name in e.reads | e.writes:
+            touching.setdefault(name, []).append(n)
     for buffer in program.buffers:
         if buffer.role != "temp" or len(buffer.shape) < 2 or buffer.name in fixed:
             continue
-        users = [n for n, e in enumerate(effects) if buffer.name in e.reads | e.writes]
+        users = touching.get(buffer.name, [])
         for n in users:
             if n not in known:
                 known[n] = best_lanes(effects[n].stmt, model)[0]
         least = sum(known[n] for n in users)
         for fast in reversed(buffer.layout[:-1]):
             option = (*(d for d in buffer.layout if d != fast), fast)
-            other = CostModel(chosen | {buffer.name: option}, machine)
+            other = model.with_layout(buffer.name, option)
             costs = {n: best_lanes(effects[n].stmt, other)[0] for n in users}
             if sum(costs.values()) < least:
-                least, chosen[buffer.name], model = sum(costs.values()), option, other
+                least = sum(costs.values())
                 known |= costs
-    return replace(program, buffers=tuple(replace(b, layout=chosen[b.name]) for b in program.buffers))
+                model.adopt(other)
+    return replace(program, buffers=tuple(replace(b, layout=model.layouts[b.name]) for b in program.buffers))
 
 
 def _operands(body: tuple[Stmt, ...]) -> set[str]:

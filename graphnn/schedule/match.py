@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from graphnn.lower.ir import Contract, Let, Store
+from graphnn.lower.ir import Contract, Let, Stmt, Store
 from graphnn.schedule.affine import Extents, conflicts, pins
-from graphnn.schedule.nest import Nest, extents_inside, moves_inward, peel, wrap
+from graphnn.schedule.nest import Nest, extents_inside, moves_inward, peel
 from graphnn.schedule.reorder import Effects
-from graphnn.schedule.statements import Access, Body, accesses, fresh_name, names_in, reads, rename, writes
+from graphnn.schedule.statements import Access, fresh_name, names_in, reads, rename, writes
 from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
 
 
@@ -37,36 +37,66 @@ def match_loops(first: Effects, second: Effects, taken: set[str]) -> Match | Non
     trade a walk along memory, or a parallel loop, for it. Names of the second that clash with the first are made
     fresh and added to `taken`.
     """
+    a, b = peel(first.stmt), peel(second.stmt)
+    if not any(_same_bounds(p, c, {}) for p in a.loops for c in b.loops):
+        return None
     clashes = names_in((first.stmt,)) & names_in((second.stmt,))
-    apart = {name: fresh_name(name, taken) for name in sorted(clashes)}
-    (other,) = rename((second.stmt,), apart)
-    a, b = peel(first.stmt), peel(other)
-    pairs = conflicts(first.accesses, accesses((other,)))
-    axes = extents_inside((first.stmt, other))
-    whole = _match(a, b, pairs, axes)
+    pair = _Pair.of(first, second, {name: fresh_name(name, taken) for name in sorted(clashes)})
+    whole = _match(pair)
     if whole is None or (whole.complete and a.contract is None and b.contract is None):
         return whole
-    return _as_epilogue(whole) or _match(a, b, pairs, axes, prefix=True)
+    return _as_epilogue(whole) or _match(pair, prefix=True)
 
 
-def _match(a: Nest, b: Nest, pairs: list[tuple[Access, Access]], axes: Extents, prefix: bool = False) -> Match | None:
-    """Match loops greedily from the outside in; each must pin all `pairs` given those outside of it.
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two nests, the fresh names of the second one, and its loops, conflicts and extents under those names."""
+
+    first: Nest
+    second: Nest
+    stmt: Stmt  # the second one
+    apart: dict[str, str]
+    conflicts: list[tuple[Access, Access]]
+    extents: Extents
+
+    @classmethod
+    def of(cls, first: Effects, second: Effects, apart: dict[str, str]) -> _Pair:
+        axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in apart.items()}
+        met = [
+            (x, replace(y, index=tuple(substitute(e, axes) for e in y.index)))
+            for x, y in conflicts(first.accesses, second.accesses)
+        ]
+        inside = {apart.get(name, name): extent for name, extent in extents_inside((second.stmt,)).items()}
+        extents = extents_inside((first.stmt,)) | inside
+        return cls(peel(first.stmt), peel(second.stmt), second.stmt, apart, met, extents)
+
+    def renamed(self, r: Range) -> Range:
+        """A loop of the second one under its fresh names."""
+        axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in self.apart.items()}
+        return Range(self.apart.get(r.axis, r.axis), substitute(r.lo, axes), substitute(r.hi, axes))
+
+
+def _match(pair: _Pair, prefix: bool = False) -> Match | None:
+    """Match loops greedily from the outside in; each must pin all conflicts given those outside of it.
 
     With `prefix`, only in the order in which they are, and without the m and n of a contraction.
     """
+    a, b = pair.first, pair.second
     left_a, left_b = list(a.outer if prefix else a.loops), list(b.outer if prefix else b.loops)
+    fresh = {loop.axis: pair.renamed(loop) for loop in left_b}
     common: list[Range] = []
     names: dict[str, str] = {}
     while True:
+        inside = _without(pair.extents, common)
         found = next(
             (
                 (p, c)
                 for p in left_a[: 1 if prefix else None]
                 for c in left_b[: 1 if prefix else None]
-                if _same_bounds(p, c, names)
+                if _same_bounds(p, fresh[c.axis], names)
                 and _may_come_next(a, p, left_a)
                 and _may_come_next(b, c, left_b)
-                and _all_pinned(pairs, p.axis, names | {c.axis: p.axis}, _without(axes, common))
+                and _all_pinned(pair.conflicts, p.axis, names | {fresh[c.axis].axis: p.axis}, inside)
             ),
             None,
         )
@@ -74,17 +104,13 @@ def _match(a: Nest, b: Nest, pairs: list[tuple[Access, Access]], axes: Extents, 
             break
         p, c = found
         common.append(p)
-        names[c.axis] = p.axis
+        names[fresh[c.axis].axis] = p.axis
         left_a.remove(p)
         left_b.remove(c)
     if not common:
         return None
-    (renamed,) = rename(_whole(b), names)
+    (renamed,) = rename((pair.stmt,), pair.apart | {old: names[r.axis] for old, r in fresh.items() if r.axis in names})
     return Match(a, peel(renamed), tuple(common))
-
-
-def _whole(nest: Nest) -> Body:
-    return wrap(nest.loops, nest.body) if nest.contract is None else wrap(nest.outer, (nest.contract,))
 
 
 def _same_bounds(p: Range, c: Range, names: dict[str, str]) -> bool:

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from graphnn.lower.ir import Contract, Fold, For, Stmt
 from graphnn.schedule.affine import independent, known_extent
-from graphnn.schedule.statements import Body, bound_ranges, statements
+from graphnn.schedule.statements import Body, bound_ranges, nested, statements
 from graphnn.simplify.expr import Range, axes_of
+from graphnn.simplify.once import once
+
+
+class _Node:
+    __slots__ = ("_inward",)
 
 
 @dataclass(frozen=True, slots=True)
-class Nest:
+class Nest(_Node):
     """`loops` around `body`. Where `contract` is given its m and n are the last two loops and `body` its epilogue."""
 
     loops: tuple[Range, ...]
@@ -25,6 +30,7 @@ class Nest:
         return self.loops if self.contract is None else self.loops[:-2]
 
 
+@once("_nest")
 def peel(stmt: Stmt) -> Nest:
     """for i0: for i1: s; t  ->  Nest((i0, i1), (s, t)); a Contract inside adds its m and n."""
     loops: list[Range] = []
@@ -48,7 +54,12 @@ def wrap(loops: Iterable[Range], body: Body) -> Body:
 
 def extents_inside(body: Iterable[Stmt]) -> dict[str, int | None]:
     """The extents of the axes that are bound somewhere in a body."""
-    return {r.axis: known_extent(r) for stmt in statements(body) for r in bound_ranges(stmt)}
+    return {axis: extent for stmt in body for axis, extent in _extents(stmt).items()}
+
+
+@once("_extents")
+def _extents(stmt: Stmt) -> dict[str, int | None]:
+    return {r.axis: known_extent(r) for r in bound_ranges(stmt)} | extents_inside(nested(stmt))
 
 
 def moves_inward(nest: Nest, axis: str) -> bool:
@@ -56,6 +67,19 @@ def moves_inward(nest: Nest, axis: str) -> bool:
 
     Its iterations are independent, and no bound of another loop or of a loop inside moves with it.
     """
+    known = _inward(nest)
+    if axis not in known:
+        known[axis] = _moves_inward(nest, axis)
+    return known[axis]
+
+
+@once("_inward")
+def _inward(nest: Nest) -> dict[str, bool]:
+    """The answers of `moves_inward` so far, by axis."""
+    return {}
+
+
+def _moves_inward(nest: Nest, axis: str) -> bool:
     others = [r for r in nest.loops if r.axis != axis]
     bounded = list(others)
     for stmt in statements(nest.body):

@@ -8,6 +8,7 @@ from itertools import count
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
 from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, substitute, walk
+from graphnn.simplify.once import once
 
 Body = tuple[Stmt, ...]
 
@@ -60,12 +61,15 @@ def bound_ranges(stmt: Stmt) -> tuple[Range, ...]:
 
 def names_in(body: Iterable[Stmt]) -> set[str]:
     """Every axis and every local that is bound somewhere in a body."""
-    found: set[str] = set()
-    for stmt in statements(body):
-        found.update(r.axis for r in bound_ranges(stmt))
-        if isinstance(stmt, Let | Fold | Contract):
-            found.add(stmt.name)
-    return found
+    return set[str]().union(*map(_names_in, body))
+
+
+@once("_names")
+def _names_in(stmt: Stmt) -> frozenset[str]:
+    own = {r.axis for r in bound_ranges(stmt)}
+    if isinstance(stmt, Let | Fold | Contract):
+        own.add(stmt.name)
+    return frozenset(own.union(*map(_names_in, nested(stmt))))
 
 
 def fresh_name(prefix: str, taken: set[str]) -> str:
@@ -144,13 +148,17 @@ class Access:
 
 def accesses(body: Iterable[Stmt]) -> list[Access]:
     """Every load and store of a body; an Accumulate is one access that writes."""
+    return [access for stmt in body for access in _accesses(stmt)]
+
+
+@once("_accesses")
+def _accesses(stmt: Stmt) -> tuple[Access, ...]:
     found = []
-    for stmt in statements(body):
-        for expr in own_expressions(stmt):
-            found += [Access(e.buffer, e.index, False) for e in walk(expr) if isinstance(e, Load)]
-        if isinstance(stmt, Store | Accumulate):
-            found.append(Access(stmt.buffer, stmt.index, True))
-    return found
+    for expr in own_expressions(stmt):
+        found += [Access(e.buffer, e.index, False) for e in walk(expr) if isinstance(e, Load)]
+    if isinstance(stmt, Store | Accumulate):
+        found.append(Access(stmt.buffer, stmt.index, True))
+    return (*found, *accesses(nested(stmt)))
 
 
 def reads(body: Iterable[Stmt]) -> frozenset[str]:
@@ -164,8 +172,13 @@ def writes(body: Iterable[Stmt]) -> frozenset[str]:
 
 
 def locals_used(body: Iterable[Stmt]) -> frozenset[str]:
-    expressions = (expr for stmt in statements(body) for expr in own_expressions(stmt))
-    return frozenset(e.name for expr in expressions for e in walk(expr) if isinstance(e, Local))
+    return frozenset[str]().union(*map(_locals_used, body))
+
+
+@once("_uses")
+def _locals_used(stmt: Stmt) -> frozenset[str]:
+    own = frozenset(e.name for expr in own_expressions(stmt) for e in walk(expr) if isinstance(e, Local))
+    return own.union(*map(_locals_used, nested(stmt)))
 
 
 def locals_bound(body: Iterable[Stmt]) -> frozenset[str]:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from graphnn.simplify.once import hashed_once, once
+
 DType = Literal["float32", "float64", "int64", "bool"]
 
 
@@ -40,15 +42,23 @@ class Origin:
         return f"{self.node}{addend}, by {self.rule}{parents}"
 
 
+class Node:
+    """Slots of what is found about an expression once: its hash, its free axes, its integer form, what it reads and costs."""
+
+    __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash")
+
+
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Const:
+class Const(Node):
     value: bool | int | float
     dtype: DType
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Node):
     """The current value of a loop axis, an int64. Bound by a Formula, a Reduce or a loop."""
 
     name: str
@@ -59,8 +69,9 @@ class Axis:
         return "int64"
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Size:
+class Size(Node):
     """A symbolic size, an int64 known at the call."""
 
     name: str
@@ -71,8 +82,9 @@ class Size:
         return "int64"
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(Node):
     """An element of a buffer at *logical* indices; the buffer's layout turns them into an address."""
 
     buffer: str
@@ -81,8 +93,9 @@ class Load:
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Local:
+class Local(Node):
     """A scalar bound by a Let, a Fold or a Contract of the loop IR."""
 
     name: str
@@ -90,8 +103,9 @@ class Local:
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Op:
+class Op(Node):
     """A scalar function of `SCALARS` applied to arguments."""
 
     fn: str
@@ -109,8 +123,9 @@ class Range:
     hi: Expr
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Reduce:
+class Reduce(Node):
     """reducer over all points of `ranges` (row-major order) of `body`; terms where `guard` is false are skipped."""
 
     reducer: str
@@ -238,6 +253,7 @@ def walk(expr: Expr) -> Iterator[Expr]:
     return reversed(found)
 
 
+@once("_axes")
 def axes_of(expr: Expr) -> frozenset[str]:
     """The names of the axes that are free in `expr` (those bound by a Reduce inside it excluded)."""
     if isinstance(expr, Axis):

@@ -61,7 +61,7 @@ class Augmentation:
             ("skew", self.skew, NONNEGATIVE),
         ):
             check_number(f"Augmentation: {what}", value, domain)
-        if self.border not in _BORDERS:
+        if not isinstance(self.border, str) or self.border not in _BORDERS:
             raise GraphError(f"Augmentation: border {self.border!r} is not one of {', '.join(_BORDERS)}")
         check_count("Augmentation: seed", self.seed, 0)
         object.__setattr__(self, "translate", (float(pair[0]), float(pair[1])))

@@ -72,7 +72,7 @@ def alexnet(
     Raises ShapeError for other images, GraphError for another form, DTypeError where the images are no float. An error
     leaves the network as it was.
     """
-    if form not in _FORMS:
+    if not isinstance(form, str) or form not in _FORMS:
         raise GraphError(f"alexnet: form is '2012' or 'one-tower', not {form!r}")
     side = images.shape[-1] if checked_channels("alexnet", images, 2) == 3 else None
     if side not in SIDES or images.shape[2] != side:

@@ -13,7 +13,7 @@ from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Sum, indices, operands
 from graphnn.declare.op import elementwise, op
 from graphnn.errors import GraphError, ShapeError
-from graphnn.nn.layers.activation import Activation
+from graphnn.nn.layers.activation import Activation, activate
 from graphnn.nn.layers.convolution import checked_channels, conv2d, finish
 from graphnn.nn.layers.dense import dense
 from graphnn.nn.models.glyphs import DIGITS
@@ -94,55 +94,57 @@ def lenet5(
     if form not in ("modern", "1998") or output not in ("rbf", "dense", None):
         raise GraphError(f"lenet5: form is 'modern' or '1998' and output 'rbf' or 'dense', not {form!r} and {output!r}")
     published = form == "1998"
-    if classes != len(DIGITS) and output == ("rbf" if not published else output or "rbf"):
-        raise GraphError(f"lenet5: the pictures of output='rbf' are of 10 digits, not of {classes} classes")
-    channels = checked_channels("lenet5", images, 2)
-    if channels != 1 or images.shape[2:] not in ((28, 28), (32, 32)):
-        raise ShapeError(f"lenet5: images are (N, 1, 28, 28) or (N, 1, 32, 32), '{images.name}' has {images.shape}")
-    padding = 2 if images.shape[2] == 28 else 0
+    pictures = published if output is None else output == "rbf"
+    if pictures and classes != len(DIGITS):
+        raise GraphError(f"lenet5: the pictures of output='rbf' are of 10 digits, not of {classes!r:.40} classes")
+    if checked_channels("lenet5", images, 2) != 1 or images.shape[2:] not in ((28, 28), (32, 32)):
+        raise ShapeError(
+            f"lenet5: images are (N, 1, 28, 28) or (N, 1, 32, 32), '{images.name}' has shape {images.shape}"
+        )
+    act = activation or (squash if published else tanh)
     with images.network.composing("lenet5", name) as final:
-        if form == "1998":
-            return _published(images, padding, output, classes, final)
-        h = conv2d(images, 6, 5, padding=padding, activation=activation, name=f"{final}.c1")
-        h = avg_pool(h, 2, name=f"{final}.s2")
-        h = conv2d(h, 16, 5, activation=activation, name=f"{final}.c3")
-        h = reshape(avg_pool(h, 2, name=f"{final}.s4"), (images.shape[0], 400), name=f"{final}.flat")
-        h = dense(h, 120, activation, name=f"{final}.c5")
-        h = dense(h, 84, activation, name=f"{final}.f6")
-        return dense(h, classes, name=f"{final}.output")
+        padding = 2 if images.shape[2] == 28 else 0
+        h = conv2d(images, 6, 5, padding=padding, activation=act, name=f"{final}.c1")
+        h = _published(h, act, final) if published else _modern(h, act, final)
+        h = dense(h, 84, act, name=f"{final}.f6")
+        if not pictures:
+            return dense(h, classes, name=f"{final}.output")
+        codes = h.network.parameter(f"{final}.output.codes", (10, 84), init=DIGITS, dtype=h.dtype, trainable=False)
+        return rbf(h, codes, name=f"{final}.output")
 
 
-def _published(images: Tensor, padding: int, output: str, classes: int, final: str) -> Tensor:
-    h = conv2d(images, 6, 5, padding=padding, activation=squash, name=f"{final}.c1")
-    h = _sub_sampled(h, f"{final}.s2")
-    h = _partly_connected(h, f"{final}.c3")
-    h = _sub_sampled(h, f"{final}.s4")
-    h = conv2d(h, 120, 5, activation=squash, name=f"{final}.c5")
-    h = reshape(h, (images.shape[0], 120), name=f"{final}.flat")
-    h = dense(h, 84, squash, name=f"{final}.f6")
-    if output == "dense":
-        return dense(h, classes, name=f"{final}.output")
-    if classes != len(DIGITS):
-        raise GraphError(f"lenet5: the pictures of output='rbf' are of 10 digits, not of {classes} classes")
-    codes = h.network.parameter(f"{final}.output.codes", (10, 84), init=DIGITS, dtype=h.dtype, trainable=False)
-    return rbf(h, codes, name=f"{final}.output")
+def _modern(h: Tensor, act: Activation, final: str) -> Tensor:
+    """The layers from s2 to c5."""
+    h = avg_pool(h, 2, name=f"{final}.s2")
+    h = conv2d(h, 16, 5, activation=act, name=f"{final}.c3")
+    h = reshape(avg_pool(h, 2, name=f"{final}.s4"), (h.shape[0], 400), name=f"{final}.flat")
+    return dense(h, 120, act, name=f"{final}.c5")
 
 
-def _sub_sampled(h: Tensor, name: str) -> Tensor:
+def _published(h: Tensor, act: Activation, final: str) -> Tensor:
+    """The layers from s2 to c5."""
+    h = _sub_sampled(h, act, f"{final}.s2")
+    h = _partly_connected(h, act, f"{final}.c3")
+    h = _sub_sampled(h, act, f"{final}.s4")
+    h = conv2d(h, 120, 5, activation=act, name=f"{final}.c5")
+    return reshape(h, (h.shape[0], 120), name=f"{final}.flat")
+
+
+def _sub_sampled(h: Tensor, act: Activation, name: str) -> Tensor:
     """A coefficient times the sum of 2 x 2, and a bias, for each map. The coefficients start as those of a mean."""
-    network, (maps,) = h.network, h.shape[1:2]
-    coefficients = network.parameter(f"{name}.W", int(maps), init=0.25, dtype=h.dtype)
-    biases = network.parameter(f"{name}.b", int(maps), dtype=h.dtype, role="bias")
-    return squash(sub_sample(h, coefficients, biases, name=f"{name}.z"), name=name)
+    network, maps = h.network, int(h.shape[1])
+    coefficients = network.parameter(f"{name}.W", maps, init=0.25, dtype=h.dtype)
+    biases = network.parameter(f"{name}.b", maps, dtype=h.dtype, role="bias")
+    return activate("lenet5", act, sub_sample(h, coefficients, biases, name=f"{name}.z"), name)
 
 
-def _partly_connected(h: Tensor, name: str) -> Tensor:
-    network = h.network
+def _partly_connected(h: Tensor, act: Activation, name: str) -> Tensor:
     first = read_slice(h, (slice(None), slice(REPEATED)), name=f"{name}.first")
     around = concatenate([h, first], axis=1, name=f"{name}.around")
     groups = []
     for number, (maps, pairs, neighbours) in enumerate(TABLE):
-        weights = network.parameter(f"{name}.W{number}", (maps, pairs, neighbours, 5, 5), init=Glorot(), dtype=h.dtype)
+        shape = (maps, pairs, neighbours, 5, 5)
+        weights = h.network.parameter(f"{name}.W{number}", shape, init=Glorot(), dtype=h.dtype)
         groups.append(cyclic(around, weights, name=f"{name}.{number}"))
     together = concatenate(groups, axis=1, name=f"{name}.xW")
-    return finish("lenet5", together, 16, True, squash, name)
+    return finish("lenet5", together, 16, True, act, name)

@@ -9,6 +9,7 @@ from graphnn.errors import ShapeError
 from graphnn.nn.arguments import check_count
 from graphnn.nn.layers.convolution import checked_channels
 from graphnn.nn.layers.dense import dense
+from graphnn.ops.arguments import check_tensors
 from graphnn.ops.convolution import correlate
 from graphnn.ops.elementwise import abs as absolute
 from graphnn.ops.elementwise import multiply, subtract
@@ -71,6 +72,7 @@ def linear_svm(features: Tensor, classes: int = 1, name: str = "svm") -> Tensor:
 
 def one_against_rest(labels: Tensor, classes: int, dtype: str = "float32", name: str | None = None) -> Tensor:
     """1 in the column of the label and -1 in the others: labels (N,) to (N, classes). Errors are those of `one_hot`."""
+    check_tensors("one_against_rest", labels)
     with labels.network.composing("one_against_rest", name) as final:
         chosen = one_hot(labels, classes, dtype=dtype, name=f"{final}.one_hot")
         return subtract(multiply(chosen, 2, name=f"{final}.doubled"), 1, name=final)

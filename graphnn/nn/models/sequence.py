@@ -31,7 +31,7 @@ def recurrent(
     Raises GraphError for another cell, and as the layers do. An error leaves the network as it was.
     """
     check_tensors("recurrent", x)
-    if cell not in CELLS:
+    if not isinstance(cell, str) or cell not in CELLS:
         raise GraphError(f"recurrent: cell {cell!r} is not one of {', '.join(CELLS)}")
     with x.network.composing("recurrent", name) as final:
         states = CELLS[cell](x, units, sequences=sequences, name=f"{final}.cells")

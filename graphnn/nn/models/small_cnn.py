@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from graphnn.declare.initializer import He
 from graphnn.declare.network import Tensor
-from graphnn.errors import ShapeError
+from graphnn.errors import GraphError, ShapeError
 from graphnn.nn.arguments import check_count
 from graphnn.nn.layers.activation import Activation
 from graphnn.nn.layers.convolution import checked_channels, conv2d
@@ -44,6 +44,8 @@ def small_cnn(
     """
     checked_channels("small_cnn", images, 2)
     height, width = images.shape[2:]
+    if not isinstance(channels, Sequence):
+        raise GraphError(f"small_cnn: channels is a sequence of ints, not {channels!r:.40}")
     for count in channels:
         check_count("small_cnn: channels", count, 1)
     scale = 2 ** len(channels)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any, Literal
+from weakref import ref
 
 import numpy as np
 
@@ -122,6 +123,7 @@ class Trainer:
         self.callbacks: list[Callback] = []  # of the latest fit
         self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
         self._steps: dict[int | None, Executable] = {}
+        self._native_step: Callable[..., float] | None = None
         self._evaluators: dict[tuple[tuple[str, Tensor], ...], Executable] = {}
 
     def __repr__(self) -> str:
@@ -171,10 +173,20 @@ class Trainer:
         """
         if positional:
             raise by_keyword("step", self._expected)
+        loss = (self._native_step or self._checked_step)(**arrays)
+        if self.watch and not math.isfinite(loss):
+            checked, rows = check_arrays(self._expected, arrays, "step")
+            raise self.find_bad(checked, np.arange(rows), "step")
+        return loss
+
+    def _checked_step(self, /, **arrays: Any) -> float:
         checked, rows = check_arrays(self._expected, arrays, "step")
-        loss, finite = self.read(self.executable(rows)(**checked))
+        program = self.executable(rows)
+        loss, finite = self.read(program(**checked))
         if not finite:
             raise self.find_bad(checked, np.arange(rows), "step")
+        # Once the program has a native entry, arrays like these go to it directly.
+        self._native_step = program.float_function(partial(_step, ref(self)))
         return loss
 
     def read(self, result: Any) -> tuple[float, bool]:

@@ -136,6 +136,8 @@ def _described_truly(array: Array) -> bool:
     if bool(half(FLAGS) & WRITEABLE) != array.flags.writeable:
         return False
     extents = word(EXTENTS)
+    if not extents:
+        return array.ndim == 0
     return all(ctypes.c_ssize_t.from_address(extents + 8 * k).value == n for k, n in enumerate(array.shape))
 
 

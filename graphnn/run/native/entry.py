@@ -33,6 +33,7 @@ from graphnn.run.native.plan import PlanRecord, plan_record, states_record
 from graphnn.run.native.records import Context, Door, Plan, filled, place, pointers, record
 from graphnn.run.resolve import Resolved, Shape
 from graphnn.run.states import BoundStates, StateSource
+from graphnn.simplify.expr import INT64_MAX
 
 LINKED = 4  # plans that a call is compared with: a training run has two
 KNOWN = 64  # plans that are kept
@@ -221,17 +222,23 @@ class Entry:
         self._context[Context.VERSION] = -1
         self._context[Context.STATES] = place(words)
         self._states = states, words
-        self._context[Context.VERSION] = states.version
+        self._context[Context.VERSION] = _version_word(states)
         if before is not None:
             self._retire(before)
 
     def refresh(self, states: BoundStates) -> None:
         """Take over the version that native updates have counted up to."""
         if self._states is not None and self._states[0] is states:
-            states.version = int(self._context[Context.VERSION])
+            counted = int(self._context[Context.VERSION])
+            states.version = states.version if counted < 0 else counted
 
     def update(self, running: bool, states: BoundStates) -> None:
         """Keep native updates out while one runs that they do not know of; afterwards, take over its version."""
         if not running and self._states is not None and self._states[0] is states:
-            self._context[Context.VERSION] = states.version
+            self._context[Context.VERSION] = _version_word(states)
         self._context[Context.UPDATING] = running
+
+
+def _version_word(states: BoundStates) -> int:
+    """The version as the entry compares it; -1, which no version equals, for what does not fit."""
+    return states.version if 0 <= states.version < INT64_MAX else -1

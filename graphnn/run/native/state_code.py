@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphnn.emit.writer import Value, constant
 from graphnn.run.native.records import Context, FrameWord, Plan, States
 from graphnn.run.native.writer import NULL, ONE, ZERO, Code, length_of
+from graphnn.simplify.expr import INT64_MAX
 
 
 def enter_states(
@@ -20,7 +21,9 @@ def enter_states(
     with w.when(w.differ(updates, ZERO)):
         w.require(w.same(w.get(context, Context.UPDATING), ZERO), "changed")
     current = _read_version(w, context)
+    w.require(w.compare("icmp sge", current, ZERO), "changed")
     w.require(w.same(current, w.get(context, Context.VERSION)), "changed")
+    w.require(w.compare("icmp slt", current, constant("i64", INT64_MAX)), "changed")  # or it could not be counted up
     w.do(f"store {current}, {version}")
     states = w.get(context, Context.STATES, "ptr")
     w.require(w.differ(states, NULL), "changed")
@@ -37,7 +40,7 @@ def enter_states(
 
 
 def _read_version(w: Code, context: Value) -> Value:
-    """The owner's version; -1, and no error set, for what is no such integer."""
+    """The owner's version; a negative number, and no error set, for what is no such integer."""
     source, name = w.get(context, Context.SOURCE, "ptr"), w.get(context, Context.VERSION_NAME, "ptr")
     version = w.alloca("i64", 1, 8)
     w.do(f"store i64 -1, {version}")

@@ -111,6 +111,7 @@ def test_one_more_kind_of_change_leaves_the_others_as_they_were():
         {"contrast": True},
         {"contrast": 1.01},
         {"border": "wrap"},
+        {"border": ["zero"]},
         {"seed": -1},
         {"seed": 0.5},
     ],

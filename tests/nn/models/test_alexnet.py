@@ -119,6 +119,8 @@ def test_the_published_form_in_numpy_and_a_training_step():
 def test_what_is_no_alexnet_is_refused():
     with pytest.raises(GraphError, match="form is '2012' or 'one-tower', not 'two-tower'"):
         declared("two-tower")
+    with pytest.raises(GraphError, match="form is"):
+        declared(["2012"])
     for shape in (("N", 3, 225, 225), ("N", 3, 224, 227), ("N", 1, 224, 224), ("N", 3, "H", "W")):
         with pytest.raises(ShapeError, match=r"alexnet: images are \(N, 3, 224, 224\) or"):
             alexnet(Network().input("x", shape))

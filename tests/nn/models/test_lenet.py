@@ -150,6 +150,10 @@ def test_the_form_of_1998_in_numpy_with_its_table_and_a_directional_derivative()
 def test_the_activation_is_chosen():
     net, _ = declared(activation=relu)
     assert [net.graph.nodes[f"lenet5.{layer}"]["op"] for layer in ("c1", "c3", "c5", "f6")] == ["relu"] * 4
+    net, _ = declared(activation=relu, form="1998")
+    assert [net.graph.nodes[f"lenet5.{n}"]["op"] for n in ("c1", "s2", "c3", "s4", "c5", "f6")] == ["relu"] * 6
+    net, _ = declared(output="rbf")
+    assert net.summary().trainable == 61_706 - 850
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def test_other_images_are_refused():
         edge_features(net.input("c", ("N", 1, 8, 8)), cell=9)
     with pytest.raises(DTypeError, match="edge_features"):
         edge_features(net.input("d", ("N", 1, 8, 8), dtype="int64"))
+    with pytest.raises(GraphError, match="operand 0 is a Tensor"):
+        one_against_rest("y", 3)
     with pytest.raises(GraphError, match="cell is an int of at least 1"):
         edge_features(net.input("e", ("N", 1, 8, 8)), cell=0)
     assert list(net.graph) == [*"abcde"]

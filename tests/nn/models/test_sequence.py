@@ -93,6 +93,8 @@ def test_what_is_no_sequence_is_refused():
     x = net.input("x", ("N", 4, 6))
     with pytest.raises(GraphError, match="cell 'elman' is not one of rnn, lstm, gru"):
         recurrent(x, 3, 2, "elman")
+    with pytest.raises(GraphError, match="is not one of"):
+        recurrent(x, 3, 2, ["rnn"])
     with pytest.raises(ShapeError, match="rnn"):
         recurrent(net.input("long", ("N", "T", 6)), 3, 2)
     with pytest.raises(GraphError, match="first is 'add' or 'norm'"):

@@ -54,4 +54,6 @@ def test_what_cannot_be_halved_so_often_is_refused():
         small_cnn(x)
     with pytest.raises(GraphError, match="channels is an int of at least 1"):
         small_cnn(x, channels=(4, 0))
+    with pytest.raises(GraphError, match="channels is a sequence of ints, not 10"):
+        small_cnn(x, channels=10)
     assert list(net.graph) == ["x"]
