@@ -42,7 +42,9 @@ def derive(net: gn.Network, loss: gn.Tensor, forward: list[gn.Tensor]) -> tuple[
             strict=True,
         )
         lines += [rf"\text{{{n}:}}\quad {gn.latex(t, names, down_to=[*forward, *errors])}" for n, t in numbered]
-    return tuple(lines)
+    names |= {f"a{n}.z": f"z^{n}" for n in LAYERS}
+    sums = gn.latex(net["a2.z"], names, down_to=[net["a1.z"]])
+    return (*lines, rf"\text{{forward:}}\quad {sums}")
 
 
 def by_hand(net: gn.Network, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:

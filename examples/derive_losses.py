@@ -57,6 +57,11 @@ def main(quick: bool = False) -> Example:
     notes.append(str(collapsed))
     softmax = r"\text{cross-entropy of a softmax}:\quad \frac{\partial C}{\partial z_{ij}} = "
     formulas.append(softmax + gn.latex(collapsed.result))
+    for name, loss_of in (("sum of squares", gn.sum_of_squares), ("cross-entropy, of distributions", gn.cross_entropy)):
+        net = gn.Network("loss")
+        p, y = (net.input(given, ("N", 10)) for given in "py")
+        shown = gn.latex(gn.derivation(loss_of(p, y, name="C"), p).result)
+        formulas.append(rf"\text{{{name}}}:\quad \frac{{\partial C}}{{\partial p_{{ij}}}} = {shown}")
     left.set(title="losses of one prediction, target 1", xlabel="z", ylim=(-0.1, 6))
     right.set(title=r"their gradients $\partial C/\partial z$", xlabel="z", ylim=(-4.2, 4.2))
     right.legend(loc="lower right", fontsize=9)

@@ -1,9 +1,9 @@
 """Filters along one dimension: kernels, padding, stride
 
 A box filter takes the mean of five neighbours. At the ends of the signal something has to stand beyond it: zeros, the
-signal mirrored at its last sample (reflect) or behind it (symmetric), or the last sample again (replicate). A stride of
-four keeps every fourth window. A convolution flips its kernel and a correlation does not, as a response to a single 1
-shows.
+signal mirrored at its last sample (reflect) or behind it (symmetric), or the last sample again (replicate). With
+padding on one side only, here four samples before, a mean reads no sample that is still to come. A stride of four keeps
+every fourth window. A convolution flips its kernel and a correlation does not, as a response to a single 1 shows.
 
 $ python examples/filters.py
 """
@@ -37,8 +37,10 @@ def main(quick: bool = False) -> Example:
     smooth.plot(places, signal, ".", color=FAINT, label="signal")
     mean = apply(gn.correlate, signal, BOX)
     smooth.plot(places[2:-2], mean, color=BLUE, label="mean of five, without padding")
+    causal = apply(gn.correlate, signal, BOX, padding=((4, 0),), padding_mode="replicate")
+    smooth.plot(places, causal, color=ORANGE, linestyle="--", label="mean of the last five, padding (4, 0)")
     smooth.set(title="box filter", ylim=(0, 3.1))
-    smooth.legend(ncols=2)
+    smooth.legend()
     ends.plot(places[:10], signal[:10], ".", color=FAINT)
     for mode, (color, style) in MODES.items():
         padded = apply(gn.correlate, signal, BOX, padding=2, padding_mode=mode)
@@ -67,6 +69,9 @@ def main(quick: bool = False) -> Example:
         "correlation against numpy.correlate": float(np.abs(correlated - np.correlate(impulse, SLOPE, "same")).max()),
         "stride 4 against every fourth": float(np.abs(every - mean[::4]).max()),
         "windows": float(len(mean)),
+        "padding before only against numpy.pad": float(
+            np.abs(causal - np.convolve(np.pad(signal, (4, 0), "edge"), BOX, "valid")).max()
+        ),
     }
     for mode, in_numpy in {
         "zero": "constant",

@@ -29,7 +29,9 @@ CHAPTERS = {
         "filters",
         "edge_filters",
         "svm_on_edges",
+        "classic_nets",
         "lenet",
+        "colour_cnn",
         "feature_maps",
         "responses",
         "segmentation",
@@ -43,6 +45,7 @@ _HEAD = """# Gallery
 One picture for each subject of a course on neural nets. Each comes from one short program in [examples/](../examples),
 and stands beside formulas that graphnn derived or was given: they are printed by `gn.latex` when the program runs.
 `make examples` draws all pictures into examples-output/; `make gallery` writes this page.
+[Fact by fact](course.md), what they show, and the test that holds it.
 """
 
 

@@ -1,4 +1,4 @@
-"""The command line: graphnn demo, show, derive, compile, compare.
+"""The command line: graphnn demo, show, derive, compile, compare, cache.
 
 A model is named as file.py:attribute, where the attribute is a Network, a Tensor, or a function that returns one (the
 file is run), or as a saved network, net.json (nothing in it is run). Names are inert: they format and move nothing.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from graphnn.explain.drawing import dot, draw
 from graphnn.explain.terminal import derivation_table, network_table
 from graphnn.pipeline import STAGES
 from graphnn.pipeline import compile as compile_native
+from graphnn.run.cache import Cache, cache_directory, check_owner
 
 
 class _Group(click.Group):
@@ -203,3 +205,38 @@ def compare(
         report.plot(plot)
     if not report.agrees:
         ctx.exit(1)
+
+
+@main.group()
+def cache() -> None:
+    """The programs that were compiled and are kept on disk."""
+
+
+@cache.command()
+def path() -> None:
+    """Print the folder; GRAPHNN_CACHE_DIR names another one."""
+    click.echo(cache_directory())
+
+
+@cache.command(name="list")
+def list_programs() -> None:
+    """List the programs: size in bytes, time of last use, key; the one used last first."""
+    entries = _kept().entries()
+    for entry in entries:
+        used = datetime.fromtimestamp(entry.used).astimezone().isoformat(" ", "seconds")
+        click.echo(f"{entry.size:>12}  {used}  {entry.path.stem}")
+    click.echo(f"{sum(entry.size for entry in entries):>12}  bytes in {len(entries)} programs")
+
+
+@cache.command()
+def clear() -> None:
+    """Remove every program."""
+    click.echo(f"{_kept().clear()} programs removed")
+
+
+def _kept() -> Cache:
+    """The cache as it lies there, also where it is switched off. BoundaryError for a folder that others may write to."""
+    directory = cache_directory()
+    if directory.exists():
+        check_owner(directory)
+    return Cache(directory)

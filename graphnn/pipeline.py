@@ -15,10 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TypedDict, Unpack, get_args, overload
 
+import llvmlite
+import sympy
+
+from graphnn.declare.canonical import canonical_text
 from graphnn.declare.definition import formula_text
 from graphnn.declare.network import Network, Tensor
 from graphnn.emit.module import emit
@@ -27,6 +31,8 @@ from graphnn.errors import CompileError
 from graphnn.lower.builder import lower
 from graphnn.lower.printer import print_program
 from graphnn.lower.verify import verify
+from graphnn.run.archive import Archive
+from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
 from graphnn.run.manifest import Outputs, manifest_of
@@ -91,6 +97,7 @@ class Options(TypedDict, total=False):
     debug: bool
     updates: Mapping[str, Tensor] | None
     disable: Collection[str]
+    cache: bool
 
 
 @overload
@@ -108,6 +115,7 @@ def compile(
     until: str | None = None,
     updates: Mapping[str, Tensor] | None = None,
     disable: Collection[str] = (),
+    cache: bool = True,
 ) -> Executable | Compilation:
     """Compile Tensors to a native function that takes the inputs by keyword and returns arrays alike.
 
@@ -118,7 +126,8 @@ def compile(
     state variables to Tensors with their new values; `training` is the mode of the network, and with training=True
     each call also makes the network's own updates (`Network.update`: running statistics, the counter of the random
     numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
-    out. `threads` is part of the signature; one thread is used.
+    out; `cache` takes the program from the folder of compiled programs, or keeps it there (`docs/design/cache.md`; never
+    with debug= or until=). `threads` is part of the signature; one thread is used.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
@@ -130,8 +139,9 @@ def compile(
         raise CompileError(f"disable= takes names of schedule passes, as in ['fuse'], not {disable!r:.40}")
     network = _network(tensors, updates or {})
     _check_options(threads, dtype, accuracy, until, network, sizes or {})
-    if not isinstance(training, bool):
-        raise CompileError(f"training={training!r:.40}: True or False")
+    for option, flag in (("training", training), ("cache", cache)):
+        if not isinstance(flag, bool):
+            raise CompileError(f"{option}={flag!r:.40}: True or False")
     if training:
         updates = _with_own(network, tensors, updates or {})
     compilation = Compilation(network.name)
@@ -145,6 +155,14 @@ def compile(
         return compilation
     if done("derive", partial(_graph_text, network, order, derived=True)):
         return compilation
+    folder = open_cache() if cache and until is None and not debug else None
+    key = ""
+    if folder is not None:
+        options: Options = {"sizes": sizes, "threads": threads, "dtype": dtype, "accuracy": accuracy}
+        key = _key(canonical_text(network, order), shape, updates or {}, {**options, "training": training}, disable)
+        archive = folder.find(key)
+        if archive is not None:
+            return Executable(archive.manifest, archive.code, archive.llvm, network.state)
     simplified = simplify(network, tensors, updates, sizes, accuracy, dtype, training)
     if debug:
         check_instances(simplified.trace)
@@ -174,7 +192,26 @@ def compile(
         distributions=simplified.distributions,
         stages=compilation.texts,
     )
-    return Executable(manifest, compile_object(emitted.text, target), emitted.text, network.state)
+    code = compile_object(emitted.text, target)
+    if folder is not None:
+        folder.store(key, Archive(manifest, code, emitted.text, {}, key))
+    return Executable(manifest, code, emitted.text, network.state)
+
+
+def _key(
+    graph: str, outputs: Outputs, updates: Mapping[str, Tensor], options: Options, disable: Collection[str]
+) -> str:
+    """The key of a program in the cache: all that `compile` goes by."""
+    return key_of(
+        {
+            "graph": graph,
+            "outputs": asdict(outputs),
+            "updates": [[name, value.name] for name, value in updates.items()],
+            "options": {**options, "sizes": dict(options["sizes"] or {}), "disable": sorted(set(disable))},
+            "target": asdict(host()),
+            "versions": {"llvmlite": llvmlite.__version__, "sympy": sympy.__version__, "graphnn": source_state()},
+        }
+    )
 
 
 def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:

@@ -1,6 +1,10 @@
-"""Options of the suite."""
+"""Options of the suite. Nothing is compiled from, or into, a cache but where a test says so."""
+
+import os
 
 import pytest
+
+os.environ["GRAPHNN_CACHE"] = "0"  # the processes that tests start inherit it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -43,7 +43,7 @@ def check(result):
 
 def test_help_names_every_command(run):
     output = check(run("--help"))
-    for command in ("demo", "show", "derive", "compile", "compare"):
+    for command in ("demo", "show", "derive", "compile", "compare", "cache"):
         assert f"\n  {command} " in output
 
 
@@ -225,3 +225,23 @@ def test_the_demo_says_what_it_needs(monkeypatch):
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
     assert "pip install 'graphnn[data]'" in result.output
+
+
+def test_cache_lists_and_clears_programs(run, tmp_path, monkeypatch):
+    folder = tmp_path / "programs"
+    monkeypatch.setenv("GRAPHNN_CACHE_DIR", str(folder))
+    monkeypatch.setenv("GRAPHNN_CACHE", "1")
+    assert check(run("cache", "path")).strip() == str(folder)
+    assert "0  bytes in 0 programs" in check(run("cache", "list"))
+    x = gn.Network().input("x", (3,))
+    gn.compile(gn.exp(x))
+    (entry,) = folder.iterdir()
+    listed = check(run("cache", "list")).splitlines()
+    assert listed[0].split()[0] == str(entry.stat().st_size)
+    assert listed[0].endswith(entry.stem)
+    assert check(run("cache", "clear")) == "1 programs removed\n"
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o777)
+    refused = run("cache", "clear")
+    assert refused.exit_code == 1
+    assert "may be written to by others" in refused.output

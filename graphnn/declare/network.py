@@ -238,7 +238,7 @@ class Network:
         before = self.graph.number_of_nodes()
         try:
             yield self.fresh_name(label) if name is None else name
-        except Exception:
+        except BaseException:  # Ctrl-C while a gradient is derived is one, too
             for added in list(self.graph)[before:]:
                 self.graph.remove_node(added)
                 self.initializers.pop(added, None)

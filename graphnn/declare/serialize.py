@@ -45,10 +45,12 @@ def to_json(network: Network) -> str:
             node["op"] = data["op"]
             node["definition"] = table.setdefault((definition, definition.op), len(table))
             node["operands"] = [operand.name for operand in network.operands(network[name])]
+        if data.get("derived"):
+            node["derived"] = True
         if name in network.initializers:
             node["init"] = initializer_to_json(network.initializers[name])
         if data["attributes"]:
-            node["attributes"] = {str(k): _plain(v) for k, v in data["attributes"].items()}
+            node["attributes"] = {str(k): plain(v) for k, v in data["attributes"].items()}
         nodes.append(node)
     definitions = [_encode_definition(definition) for definition, _ in table]
     content = {"format": FORMAT, "version": VERSION, "name": network.name, "definitions": definitions, "nodes": nodes}
@@ -172,6 +174,8 @@ def _read_op(
         raise DTypeError(f"{where}: it is {data['dtype']!r:.40}, its definition gives {definition.dtype}")
     recipe = (Step(definition, tuple(range(len(operands)))),)
     network.add_recipe(recipe, operands, _field(data, "op", str, where), data["name"], attributes)
+    if "derived" in data and _field(data, "derived", bool, where):
+        network.graph.nodes[data["name"]]["derived"] = True
 
 
 def _encode_definition(definition: Definition) -> dict[str, Any]:
@@ -265,14 +269,14 @@ def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An attribute, which is only shown, as JSON: sequences as lists, and what JSON cannot hold as its text."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     return str(value)

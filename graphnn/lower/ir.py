@@ -51,9 +51,9 @@ class Buffer:
 
 
 class Node:
-    """Slots of what is found about a statement once, those inside it included. `schedule/` fills them."""
+    """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
-    __slots__ = ("_accesses", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
+    __slots__ = ("_accesses", "_computed", "_contracted", "_extents", "_hash", "_names", "_nest", "_uses")
 
 
 @hashed_once
@@ -127,7 +127,7 @@ Stmt = For | If | Let | Fold | Contract | Store | Accumulate
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class Program(Node):
     """Loops over buffers. `sizes` are the symbolic sizes, in the order in which the entry receives them."""
 
     name: str

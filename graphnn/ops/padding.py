@@ -13,6 +13,7 @@ Each is one formula of three affine pieces. Several axes are padded one after th
 from __future__ import annotations
 
 import functools
+from numbers import Real
 from typing import Any
 
 import sympy as sp
@@ -120,6 +121,8 @@ def pad(x: Tensor, padding: Any, mode: str = "zero", value: float = 0, name: str
     """
     check_tensors("pad", x)
     kind = as_mode("pad", mode)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise GraphError(f"pad: value is a number, not {' '.join(repr(value).split()):.40}")
     constant = as_number(value, "pad: value")
     if kind != "zero" and constant != 0:
         raise GraphError(f"pad: value={value} goes with mode='zero' only, not with {mode!r}")

@@ -45,7 +45,7 @@ class Slide:
 
 def one_per_axis(op: str, what: str, value: Any, count: int, least: int) -> tuple[int, ...]:
     """The ints of `count` axes from an int for all of them or a sequence; GraphError where one is below `least`."""
-    given = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,) * count
+    given = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else (value,) * count
     if len(given) != count:
         raise GraphError(f"{op}: {what}={given} has {len(given)} entries, but there are {count} spatial axes")
     numbers = tuple(as_int(op, what, number) for number in given)

@@ -1,6 +1,7 @@
-"""The file of a saved program: one zip archive whose manifest holds the SHA-256 of every other member.
+"""The file of a saved program: one zip archive whose manifest holds the SHA-256 of every member with content.
 
-    manifest.json   {"format": 1, "members": {name: digest}, "program": {...}}
+    sha256          that of manifest.json
+    manifest.json   {"format": 2, "key": "", "members": {name: digest}, "program": {...}}
     code.o          the object, as LLVM emitted it
     module.ll       the text it was emitted from
     state/0.npy     a state variable's value; numbered, since names are the user's
@@ -30,8 +31,8 @@ from graphnn.run.arrays import Array
 from graphnn.run.atomic import replacing
 from graphnn.run.manifest import Manifest
 
-FORMAT = 1
-_MANIFEST, _CODE, _LLVM = "manifest.json", "code.o", "module.ll"
+FORMAT = 2
+_DIGEST, _MANIFEST, _CODE, _LLVM = "sha256", "manifest.json", "code.o", "module.ll"
 # What zipfile, zlib, json and NumPy raise on damaged data.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -49,26 +50,31 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What a file holds. `states` are in the order of the manifest's states."""
+    """What a file holds. `states` are in the order of the manifest's states; a cache's entry has none, but its `key`."""
 
     manifest: Manifest
     code: bytes
     llvm: str
     states: dict[str, Array]
+    key: str = ""
 
 
-def write(path: str | PathLike[str], archive: Archive) -> None:
-    """Write the file whole or not at all: a reader sees the old one or the new one. Equal archives give equal bytes."""
+def write(path: str | PathLike[str], archive: Archive, mode: int = 0o666) -> None:
+    """Write the file whole or not at all: a reader sees the old one or the new one. Equal archives give equal bytes.
+
+    `mode` are its permissions, of which the process's umask takes some.
+    """
     members = {_CODE: archive.code, _LLVM: archive.llvm.encode()}
     for number, state in enumerate(archive.states.values()):
         buffer = io.BytesIO()
         np.save(buffer, state, allow_pickle=False)
         members[_state_member(number)] = buffer.getvalue()
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    head = {"format": FORMAT, "members": digests, "program": archive.manifest.to_json()}
-    members = {_MANIFEST: json.dumps(head, sort_keys=True).encode(), **members}
+    program = archive.manifest.to_json()
+    head = json.dumps({"format": FORMAT, "key": archive.key, "members": digests, "program": program}, sort_keys=True)
+    members = {_DIGEST: _sha256(head.encode()), _MANIFEST: head.encode(), **members}
 
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as container:
+    with replacing(path, mode) as file, zipfile.ZipFile(file, "w") as container:
         for name, data in members.items():
             info = zipfile.ZipInfo(name)  # dated 1980: the bytes do not depend on the clock
             info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".ll")) else zipfile.ZIP_STORED
@@ -77,22 +83,29 @@ def write(path: str | PathLike[str], archive: Archive) -> None:
 
 def read(path: str | PathLike[str]) -> Archive:
     """Read and verify a file. Raises BoundaryError where it is damaged or no such file's format, OSError as `open`."""
-    data = Path(path).read_bytes()
+    return parse(Path(path).read_bytes(), path)
+
+
+def parse(data: bytes, path: str | PathLike[str]) -> Archive:
+    """The archive of a file's bytes. Raises BoundaryError, naming `path`, where they are damaged or of another form."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as container:
             names = container.namelist()
             members = {name: container.read(name) for name in names}
-        head = json.loads(members.pop(_MANIFEST))
+        found, text = members.pop(_DIGEST, b""), members.pop(_MANIFEST)
+        head = json.loads(text)
     except _DAMAGE as error:
         raise _refusal(path, f"it is damaged or no graphnn program ({error})") from error
     match head:
-        case {"format": int(found), **rest} if found != FORMAT:
-            raise _refusal(path, f"its format is {found}, this version reads format {FORMAT}")
-        case {"format": int(), "members": dict(digests), "program": program, **rest} if not rest:
+        case {"format": int(number), **rest} if number != FORMAT:
+            raise _refusal(path, f"its format is {number}, this version reads format {FORMAT}")
+        case {"format": int(), "key": str(key), "members": dict(digests), "program": program, **rest} if not rest:
             pass
         case _:
             raise _refusal(path, "its manifest has another form")
-    if sorted(names) != sorted([_MANIFEST, *digests]):
+    if found != _sha256(text):
+        raise _refusal(path, f"the SHA-256 of its {_MANIFEST} is not the one recorded")
+    if sorted(names) != sorted([_DIGEST, _MANIFEST, *digests]):
         raise _refusal(path, f"its members {names} are not those of its manifest, {list(digests)}")
     for name, content in members.items():
         if hashlib.sha256(content).hexdigest() != digests[name]:
@@ -101,11 +114,15 @@ def read(path: str | PathLike[str]) -> Archive:
         manifest = Manifest.from_json(program)
         states = {
             spec.name: np.load(io.BytesIO(members[_state_member(number)]), allow_pickle=False)
-            for number, spec in enumerate(manifest.states)
+            for number, spec in enumerate(() if key else manifest.states)
         }
-        return Archive(manifest, members[_CODE], members[_LLVM].decode(), states)
+        return Archive(manifest, members[_CODE], members[_LLVM].decode(), states, key)
     except (*_DAMAGE, BoundaryError) as error:
         raise _refusal(path, f"{error}") from error
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _state_member(number: int) -> str:

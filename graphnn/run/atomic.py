@@ -6,21 +6,22 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(path: str | PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` at the end: a reader sees the old bytes or the new ones.
 
-    It is on the disk before it is renamed. An error inside removes it and leaves what was at `path`.
+    It has the permissions of `mode` that the process's umask leaves, is on the disk before it is renamed. An error inside removes it and leaves what was at `path`.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

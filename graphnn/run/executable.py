@@ -24,9 +24,10 @@ class Executable:
     `predict(x=X)` checks the arrays (`run/boundary.py`), runs, and returns an ndarray, or a list or dict of them as
     they were compiled; `out=` takes arrays of yours in the same structure and returns them.
 
-    Threads may call one Executable at the same time: each call has pointers and an arena of its own, and the native
-    code runs without the GIL. Calls that update state run one after the other; that no *other* Executable, nor an
-    assignment, changes the same state meanwhile is up to the caller. Arenas are kept for the next call.
+    Threads may call one Executable at the same time: each call has pointers and an arena of its own, and native code
+    that takes longer than some microseconds runs without the GIL. Calls that update state run one after the other;
+    that no *other* Executable, nor an assignment, changes the same state meanwhile is up to the caller. Arenas are
+    kept for the next call.
     """
 
     __slots__ = {
@@ -57,17 +58,20 @@ class Executable:
         """
         return Bound(self._call, positional, inputs, out)
 
-    def float_function(self, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
+    def float_function(
+        self, otherwise: Callable[..., Any], unusual: Callable[..., Any] | None = None
+    ) -> Callable[..., Any] | None:
         """A function that is called like this Executable and returns its one output, a float scalar, as a Python float.
 
         Calls whose arrays are not like those of calls before go to `otherwise`, so that errors are the caller's to
-        word. None as long as there is no native entry, which comes after some calls, and for any other output.
+        word. After a call whose output is not finite, `unusual` is called with the same arrays and gives the result.
+        None as long as there is no native entry, which comes after some calls, and for any other output.
         """
         outputs, entry = self.manifest.outputs, self._call.entry
         spec = self.outputs[0]
         if entry is None or outputs.structure != "single" or spec.shape or not spec.dtype.startswith("float"):
             return None
-        return entry.function(otherwise, scalar=True)
+        return entry.float_function(otherwise, unusual)
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 
 from graphnn import __version__
@@ -20,6 +21,8 @@ def load(path: str | PathLike[str]) -> Executable:
     for a processor that this one cannot stand in for. A file holds machine code: load only what you would run.
     """
     archive = read(path)
+    if archive.key:
+        raise BoundaryError(f"{os.fspath(path)!r} is an entry of the compile cache, without state: use Executable.save")
     check_host(archive.manifest, host())
     state = HeldState(archive.states)
     bind_states(archive.manifest, state)  # so that what does not fit is refused here, not at the first call

@@ -25,6 +25,7 @@ from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel, wrap
 from graphnn.schedule.statements import Body, accesses, bound_ranges, fresh_name, names_in, reads, rewrite, statements
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, axes_of, index_constant, rebuild, walk
+from graphnn.simplify.once import once
 
 
 def block_examples(program: Program, machine: Machine) -> Program:
@@ -39,8 +40,21 @@ def block_examples(program: Program, machine: Machine) -> Program:
     if blocked is None:
         return program
     options = [program, blocked]
-    costs = [_cost(contract(option, machine), machine) for option in options]
+    costs = [_cost(contract_once(option, machine), machine) for option in options]
     return options[costs.index(min(costs))]
+
+
+def contract_once(program: Program, machine: Machine) -> Program:
+    """The pass `contract`; the costs above have contracted the program that it is given."""
+    known = _contracted(program)
+    if machine not in known:
+        known[machine] = contract(program, machine)
+    return known[machine]
+
+
+@once("_contracted")
+def _contracted(program: Program) -> dict[Machine, Program]:
+    return {}
 
 
 def in_blocks(program: Program, lanes: int) -> Program | None:

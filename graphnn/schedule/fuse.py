@@ -60,11 +60,11 @@ class Fuser:
 
     def _fuse_at(self, body: list[Effects], at: int) -> int | None:
         """Fuse statement `at` with another, in place. Returns where the result is; None if it fuses with none."""
-        pairs = [(e, at) for e in range(at - 1, -1, -1)] + [(at, later) for later in range(at + 1, len(body))]
+        made, used = body[at].writes, body[at].touches
+        pairs = [(e, at) for e in range(at - 1, -1, -1) if not used.isdisjoint(body[e].writes)]
+        pairs += [(at, later) for later in range(at + 1, len(body)) if not made.isdisjoint(body[later].touches)]
         for earlier, later in pairs:
             first, second = body[earlier], body[later]
-            if not first.writes & (second.reads | second.writes):
-                continue
             between = body[earlier + 1 : later]
             up = all(commute(e, second) for e in between)
             if not (up or all(commute(first, e) for e in between)):
@@ -88,14 +88,15 @@ class Fuser:
         if match is None:
             return None
         body = forward_stores(_inside(match), taken)
-        others = self.loads - _count((*first.accesses, *second.accesses))
-        dead = frozenset(t for t in self.temps & writes(body) if not others[t])
+        own = _count((*first.accesses, *second.accesses))
+        dead = frozenset(t for t in self.temps & writes(body) if self.loads[t] == own[t])
         body = without_stores(body, dead - reads(body))
         merged = _around(match, body)
         if not body or self._cost(merged) > LOCALITY * sum(self._cost(e.stmt) for e in (first, second)):
             return None
         self.names = taken
-        self.loads = others + _count(accesses((merged,)))
+        self.loads.subtract(own)
+        self.loads.update(_count(accesses((merged,))))
         if match.contract is None and not match.complete:
             merged = _around(match, self.fuse(body))
         return merged

@@ -16,6 +16,7 @@ class Effects:
     accesses: tuple[Access, ...]
     reads: frozenset[str]
     writes: frozenset[str]
+    touches: frozenset[str]
     binds: frozenset[str]
     uses: frozenset[str]
 
@@ -24,11 +25,14 @@ class Effects:
         found = tuple(accesses((stmt,)))
         read = frozenset(a.buffer for a in found if not a.writes)
         written = frozenset(a.buffer for a in found if a.writes)
-        return cls(stmt, found, read, written, locals_bound((stmt,)), locals_used((stmt,)))
+        return cls(stmt, found, read, written, read | written, locals_bound((stmt,)), locals_used((stmt,)))
 
 
 def commute(first: Effects, second: Effects) -> bool:
     """Whether two neighbours give the same result in either order: neither writes or binds what the other uses."""
-    touched = second.reads | second.writes
-    shared = first.writes & touched or first.reads & second.writes
-    return not shared and not (first.binds & second.uses) and not (first.uses & second.binds)
+    return (
+        first.writes.isdisjoint(second.touches)
+        and first.reads.isdisjoint(second.writes)
+        and first.binds.isdisjoint(second.uses)
+        and first.uses.isdisjoint(second.binds)
+    )

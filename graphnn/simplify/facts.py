@@ -47,15 +47,15 @@ def find_index_bounds(
 
 
 def find_extremes(assignments: Sequence[Assignment]) -> list[tuple[str, sympy.Expr, sympy.Expr]]:
-    """(node, number of terms, number of results) of each max and min over a size that only the call knows.
+    """(node, number of terms, number of results) of each max and min over a size that may turn out to be 0 or less.
 
     Over no terms they have no value, so the call refuses that where there is a result to compute.
     """
     found = []
     for assignment in assignments:
-        terms = sympy.Mul(*(e.size for e in assignment.reduced))
-        if assignment.reducer in ("max", "min") and terms.free_symbols:
-            found.append((assignment.name, terms, sympy.Mul(*(e.size for e in assignment.axes))))
+        terms, results = (sympy.Mul(*(sympy.Max(0, e.size) for e in a)) for a in (assignment.reduced, assignment.axes))
+        if assignment.reducer in ("max", "min") and not terms.is_positive:
+            found.append((assignment.name, terms, results))
     return found
 
 

@@ -38,6 +38,6 @@ def once(slot: str) -> Callable[[Callable[[N], T]], Callable[[N], T]]:
 
 def hashed_once(cls: C) -> C:
     """A frozen dataclass whose hash, over the whole tree below a node, is computed once."""
-    compute: Callable[[Any], int] = cls.__hash__
-    setattr(cls, "__hash__", once("_hash")(compute))
+    compute: Any = cls.__hash__
+    cls.__hash__ = once("_hash")(compute)
     return cls

@@ -47,6 +47,19 @@ def test_call_with_strided_input(benchmark: BenchmarkFixture, program: Executabl
     benchmark(lambda: program(x=strided, y=y, p=p))
 
 
+def test_call_through_python(benchmark: BenchmarkFixture, program: Executable) -> None:
+    """What a call costs that the native entry leaves, and each of the first ten."""
+    x, y, p = INPUTS.values()
+    total, _ = benchmark(lambda: program._call.run(x=x, y=y, p=p))
+    assert total.shape == ()
+
+
+def test_bound_call(benchmark: BenchmarkFixture, program: Executable) -> None:
+    bound = program.bind(**INPUTS)
+    benchmark(bound)
+    assert bound.outputs[1].any()
+
+
 def test_native_code_alone(benchmark: BenchmarkFixture, program: Executable) -> None:
     """The floor: the same code with its tables filled once."""
     arrays = {**INPUTS, "W": W, "t": np.empty((8, 4), np.float32), "h": np.empty((8, 4), np.float32)}

@@ -49,6 +49,21 @@ def test_names_are_unique_and_a_refused_call_adds_nothing():
     assert [samples.swish(x).name for _ in range(3)] == ["swish", "swish_1", "swish_2"]
 
 
+def test_an_interrupted_composition_adds_nothing():
+    """Ctrl-C is a BaseException and no Exception."""
+    network, _ = network_of(x=(3, 4))
+
+    def compose():
+        with network.composing("layer"):
+            network.parameter("layer.W", (4, 2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compose()
+    assert list(network.graph) == ["x"]
+    assert not network.initializers
+
+
 @pytest.mark.parametrize("name", ["", 3, None])
 def test_a_name_is_a_nonempty_str(name):
     with pytest.raises(GraphError, match="a node's name is a nonempty str"):

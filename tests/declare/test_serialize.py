@@ -15,6 +15,7 @@ from graphnn.declare.op import elementwise, op
 from graphnn.declare.reference import evaluate
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.declare.trees import DEPTH_LIMIT, decode, encode
+from graphnn.derive.sweep import gradients
 from graphnn.errors import DTypeError, GraphError, GraphnnError, ShapeError
 from tests.declare import samples
 from tests.declare.samples import network_of
@@ -60,6 +61,20 @@ def test_what_is_read_computes_the_same():
     x = np.random.default_rng(0).normal(size=(4, 8))
     got, want = (evaluate([n["p"]], {"x": x})[0] for n in (again, network))
     np.testing.assert_array_equal(got, want)
+
+
+def test_what_was_derived_is_known_to_be_when_it_is_read():
+    """Summaries and the text of the stage `declare` leave gradients out."""
+    network, x = network_of(x=("N", 3))
+    w = network.parameter("w", (3, 2), dtype=x.dtype)
+    loss = op("total", out=(), body=Sum(X[i, j], i, j))(samples.swish(samples.matmul(x, w)))
+    before = network.summary()
+    gradients(loss, [w])
+    again = Network.from_json(network.to_json())
+    assert again.summary() == network.summary() == before
+    text = network.to_json().replace('"derived": true', '"derived": 1', 1)
+    with pytest.raises(GraphError, match="'derived' is missing or no bool"):
+        Network.from_json(text)
 
 
 def test_equal_definitions_are_stored_once_and_state_is_not():

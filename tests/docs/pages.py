@@ -53,7 +53,7 @@ def refresh_readme() -> None:
     page, names = ROOT / "README.md", {"__name__": "readme"}
     text = page.read_text()
     for example, output in zip(blocks(page, "python"), blocks(page, "text"), strict=True):
-        text = text.replace(f"```text\n{output.text}", f"```text\n{run(page, example, names)}", 1)
+        text = text.replace(f"```text\n{output.text}```", f"```text\n{run(page, example, names)}```", 1)
     page.write_text(text)
 
 

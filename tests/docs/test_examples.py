@@ -40,6 +40,17 @@ BOUNDS: dict[str, Bounds] = {
         "drawn again with the same seed": (1, 1),
     },
     "backpropagation": {"largest difference from the equations in NumPy": (0, 1e-12)},
+    "classic_nets": {
+        "parameters of LeNet-5, 1998": (60_000, 60_000),
+        "parameters of AlexNet, 2012": (60_965_224, 60_965_224),
+        # From the kernels and maps of the paper: 666 million in convolutions and 59 million in dense layers.
+        "share of multiplications, convolution": (665.5 / (665.5 + 59.5), 666.5 / (666.5 + 58.5)),
+    },
+    "colour_cnn": {
+        "accuracy on test digits, dense": (0.7, 1),
+        "parameters, dense": (6_440, 6_440),
+        "parameters, global average pooling": (4_940, 4_940),
+    },
     "derive_losses": {"gradient at z = -4, hinge": (-1, -1), "gradient at z = -4, squared error": (-10, -10)},
     "edge_filters": {"horizontal edges against NumPy": (0, 1e-5), "vertical edges against NumPy": (0, 1e-5)},
     "feature_maps": {"accuracy on new digits": (0.85, 1)},
@@ -48,6 +59,7 @@ BOUNDS: dict[str, Bounds] = {
         "correlation against numpy.correlate": (0, EXACT),
         "stride 4 against every fourth": (0, EXACT),
         "windows": (44, 44),  # 48 samples, windows of 5
+        "padding before only against numpy.pad": (0, EXACT),
         **{f"{mode} padding against numpy.pad": (0, EXACT) for mode in ("zero", "reflect", "symmetric", "replicate")},
     },
     "learning_rate": {

@@ -28,7 +28,7 @@ def test_the_first_example_is_short() -> None:
 
 def test_every_command_of_the_page_exists() -> None:
     shown = dict.fromkeys(re.findall(r"^    graphnn (\w+)", PAGE.read_text(), re.MULTILINE))
-    assert list(shown) == ["demo", "derive", "show", "compile", "compare"]
+    assert list(shown) == ["demo", "derive", "show", "compile", "compare", "cache"]
     assert set(shown) == set(main.commands)
 
 

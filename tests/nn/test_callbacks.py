@@ -132,6 +132,66 @@ def test_early_stopping_brings_statistics_back_and_leaves_slots():
     assert net.state["adam.t"] == 12
 
 
+class Broken(Callback):
+    """Is interrupted once, in the call of that number."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def _count(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def step(self, trainer, loss):
+        self._count()
+
+    def epoch(self, trainer, history):
+        self._count()
+
+
+@pytest.mark.parametrize("number", [2, 4, 8, 12])  # steps 2 and 6, epochs 1 and 3
+def test_each_callback_hears_of_each_step_and_epoch_though_one_is_interrupted(number):
+    def run(interrupted, path=None):
+        trainer, _ = make()
+        recorder, stopping = Recorder(), EarlyStopping(2, mode="max")
+        callbacks = [Broken(number if interrupted else 0), recorder, stopping]
+        fit = {"epochs": 3, "validation": data(9), "callbacks": callbacks, "progress": False}
+        if interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                trainer.fit(data(), **fit)
+        trainer.fit(data(), **fit, resume=interrupted)
+        assert trainer.position.waiting == 0
+        return [c for c in recorder.calls if c[0] != "begin"], np.array(trainer.network.state["z.W"])
+
+    calls, weights = run(False)
+    again, resumed = run(True)
+    assert again == calls
+    np.testing.assert_array_equal(resumed, weights)
+
+
+def test_what_callbacks_remember_outlives_a_resume_without_one_of_them():
+    class Counter(Callback):
+        count = 0
+
+        def epoch(self, trainer, history):
+            self.count += 1
+
+        def memory(self):
+            return {"count": self.count}
+
+        def recall(self, memory):
+            self.count = int(memory["count"])
+
+    trainer, _ = make()
+    stopping, counter = EarlyStopping(5, "loss"), Counter()
+    trainer.fit(data(), 2, callbacks=[counter, stopping], progress=False)
+    remembered = stopping.memory()
+    with pytest.raises(GraphError, match="has the callback Counter"):
+        trainer.fit(data(), 3, callbacks=[stopping], progress=False, resume=True)
+    assert stopping.memory()["best"] == remembered["best"] < np.inf
+
+
 def test_early_stopping_refuses_at_once_what_is_not_recorded():
     trainer, right = make()
     for monitor, listed in (("val_loss", "give fit validation data"), ("acuracy", "there are loss, accuracy")):

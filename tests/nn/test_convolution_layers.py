@@ -177,6 +177,11 @@ REFUSED: list[tuple[Callable[[gn.Tensor], Any], type[Exception], str]] = [
         gn.ShapeError,
         r"8 places of a window of 2 leave an extent of -9",
     ),
+    (
+        lambda x: gn.conv2d_transpose(x, 4, 2, padding=((5, 4), (0, 0))),
+        gn.ShapeError,
+        r"8 places of a window of 2 leave an extent of 0",
+    ),
     (lambda x: gn.conv2d_transpose(x, 4, 3, padding="full"), gn.GraphError, r"'same' or 'valid', not 'full'"),
     (lambda x: gn.conv2d_transpose(x, 4, 3, 2, "same", 1), gn.GraphError, r"takes int windows and no output_padding"),
     (lambda x: gn.conv2d_transpose(x, 5, 3, groups=2), gn.ShapeError, r"groups=2 does not divide both"),

@@ -74,6 +74,9 @@ def test_balanced_weights_give_each_class_the_same_say():
             row_weights(labels, wrong)
     with pytest.raises(BoundaryError):
         row_weights(np.zeros((3, 2)))
+    for dtype in ("f9", 3, "int64"):
+        with pytest.raises(DTypeError, match="dtype is float32 or float64, not"):
+            row_weights(labels, dtype=dtype)
 
 
 def test_a_weight_counts_a_row_so_many_times():

@@ -71,6 +71,27 @@ def test_errors_are_those_of_the_first_step() -> None:
     np.testing.assert_array_equal(np.array(warm.network.state["out.W"]), before)
 
 
+def test_a_step_that_was_held_and_one_that_is_overridden() -> None:
+    made = trainer()
+    held = made.step
+    losses = [held(**batch()) for _ in range(2 * WARM)]
+    assert made.step is not held
+    assert losses == sorted(losses, reverse=True)
+    assert made.step(**batch()) < losses[-1]
+
+    class Counting(gn.Trainer):
+        count = 0
+
+        def step(self, /, *positional: Any, **arrays: Any) -> float:
+            self.count += 1
+            return super().step(*positional, **arrays)
+
+    counting = Counting(made.loss, batch_size=5)
+    for _ in range(2 * WARM):
+        counting.step(**batch())
+    assert counting.count == 2 * WARM
+
+
 def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     made = trainer()
     for _ in range(2 * WARM):

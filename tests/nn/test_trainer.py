@@ -341,6 +341,18 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
         Trainer(loss).step(**{**separable(), **change})
 
 
+def test_a_fixed_extent_that_does_not_fit_is_refused_before_any_step():
+    _, loss, _ = classifier()
+    trainer = Trainer(loss, batch_size=16)
+    history = trainer.fit(separable(), progress=False)
+    wide = {**separable(), "x": np.zeros((60, 3), np.float32)}
+    for data, options in ((wide, {}), (separable(), {"validation": wide})):
+        with pytest.raises(BoundaryError, match=r"'x' has shape \(60, 3\), extent 3 in axis 1; .* must be 2"):
+            trainer.fit(data, progress=False, **options)
+    assert trainer.history is history
+    assert len(history.steps) == 4
+
+
 def test_a_missing_array_is_named():
     with pytest.raises(BoundaryError, match="no array is given for the input 'y'"):
         fit({"x": separable()["x"]})

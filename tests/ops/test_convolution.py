@@ -207,6 +207,7 @@ REFUSED: list[tuple[Callable[[gn.Tensor, gn.Tensor], Any], type[Exception], str]
     (lambda x, W: gn.correlate(x, W, groups="2"), gn.GraphError, r"groups is an int, not '2'"),
     (lambda x, W: gn.correlate(x, W, stride=0), gn.GraphError, r"stride is at least 1, not 0"),
     (lambda x, W: gn.correlate(x, W, stride=(1, -2)), gn.GraphError, r"stride is at least 1, not -2"),
+    (lambda x, W: gn.correlate(x, W, stride=b"12"), gn.GraphError, r"stride is an int, not b'12'"),
     (lambda x, W: gn.correlate(x, W, stride=1.5), gn.GraphError, r"stride is an int, not 1.5"),
     (lambda x, W: gn.correlate(x, W, stride=(1, 1, 1)), gn.GraphError, r"3 entries, but there are 2 spatial axes"),
     (lambda x, W: gn.correlate(x, W, dilation=0), gn.GraphError, r"dilation is at least 1, not 0"),

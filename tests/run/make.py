@@ -135,5 +135,12 @@ def scale_program(dtype: DType = "float32", rows: Extent = "N") -> Program:
     return Program("scale", sizes, (*buffers, buffer("y", (rows,), "output", dtype)), body)
 
 
+def copy_program(dtype: DType, *shape: int) -> Program:
+    """y = x"""
+    element = Store("y", axes(len(shape)), Load("x", axes(len(shape)), dtype))
+    body = (loops(shape, element) if shape else element,)
+    return Program("copy", (), (buffer("x", shape, "input", dtype), buffer("y", shape, "output", dtype)), body)
+
+
 def changed(manifest: Manifest, **values: Any) -> Manifest:
     return replace(manifest, **values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -129,6 +130,8 @@ def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> bytes:
     with zipfile.ZipFile(path) as container:
         members = {name: container.read(name) for name in container.namelist()}
     change(members)
+    if "manifest.json" in members:
+        members["sha256"] = hashlib.sha256(members["manifest.json"]).hexdigest().encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as container:
         for name, data in members.items():
@@ -153,7 +156,7 @@ def with_head(**changes: object) -> Callable[[dict[str, bytes]], None]:
         (lambda m: m.pop("manifest.json"), "is damaged or no graphnn program"),
         (lambda m: m.update({"manifest.json": b"[]"}), "its manifest has another form"),
         (lambda m: m.update({"manifest.json": b"{"}), "is damaged or no graphnn program"),
-        (with_head(format=2), "its format is 2, this version reads format 1"),
+        (with_head(format=1), "its format is 1, this version reads format 2"),
         (with_head(program={}), "not a manifest"),
         (with_head(more=1), "its manifest has another form"),
     ],
@@ -162,6 +165,17 @@ def test_members_that_do_not_fit(
     saved: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], match: str
 ) -> None:
     expect_refusal(tmp_path, rewritten(saved, change), match)
+
+
+def test_a_manifest_that_was_changed(saved: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(saved) as container:
+        members = {name: container.read(name) for name in container.namelist()}
+    members["manifest.json"] = members["manifest.json"].replace(b"gather", b"father", 1)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as container:
+        for name, data in members.items():
+            container.writestr(name, data)
+    expect_refusal(tmp_path, buffer.getvalue(), r"the SHA-256 of its manifest.json is not the one recorded")
 
 
 def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

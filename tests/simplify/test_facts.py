@@ -30,3 +30,16 @@ def test_an_extreme_over_a_size_of_the_call_needs_a_term(extreme: Callable[..., 
     assert found(x=np.full((2, 1), 7, np.float32)).tolist() == [7, 7]
     with pytest.raises(gn.BoundaryError, match=r"a max or min over no elements \(M is 0\)"):
         found(x=np.zeros((2, 0), np.float32))
+
+
+@pytest.mark.parametrize("extent", [0, 1, 3])
+@pytest.mark.parametrize("bind", [False, True])
+def test_an_extreme_needs_a_term_whoever_knows_the_size(extent: int, bind: bool) -> None:
+    """x[:, 3:] has M - 3 columns: none of 3, and a number below none of 1. It is read in place and is no array."""
+    net = gn.Network("extreme")
+    x = net.input("x", ("N", "M"))
+    sizes = {"M": extent} if bind else {}
+    for found in (gn.max(x[:, 3:], axis=1), gn.argmax(x[:, 3:], axis=1)):
+        program = gn.compile(found, sizes=sizes)
+        with pytest.raises(gn.BoundaryError, match="a max or min over no elements"):
+            program(x=np.zeros((2, extent), np.float32))

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphnn.errors import BoundaryError, GraphError
+from graphnn.declare.definition import FLOATS
+from graphnn.errors import BoundaryError, DTypeError, GraphError
 from graphnn.nn.arguments import POSITIVE, check_count, check_number
 from graphnn.nn.data.optional import needs
 
@@ -71,7 +72,7 @@ def row_weights(
     Events Data", 2001); a dict gives each class its weight, 1 where it has none.
 
     Raises GraphError for another `class_weight`, and a class without rows in it, BoundaryError for labels that are no
-    vector.
+    vector, DTypeError for a dtype that is no float.
     """
     given = np.asarray(labels)
     if given.ndim != 1 or not given.size:
@@ -82,6 +83,8 @@ def row_weights(
             raise GraphError(f"row_weights: no row is of class {missing[0]!r}")
     elif class_weight != "balanced":
         raise GraphError(f"row_weights: class_weight is 'balanced' or weights by class, not {class_weight!r:.40}")
+    if dtype not in FLOATS:
+        raise DTypeError(f"row_weights: dtype is {' or '.join(FLOATS)}, not {dtype!r:.40}")
     with needs("gn.row_weights"):
         from sklearn.utils.class_weight import compute_sample_weight
     weights: Array = compute_sample_weight(class_weight, given).astype(dtype)

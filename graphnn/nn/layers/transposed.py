@@ -97,7 +97,7 @@ def _windows(
 def _extent(op: str, window: Slide, places: sp.Expr, size: sp.Expr, spare: int, both: str) -> sp.Expr:
     """The extent that gives so many places."""
     extent = sp.expand((places - 1) * window.stride + window.covers(size) - window.before - window.after + spare)
-    if extent.is_negative or size == 0:
+    if extent.is_nonpositive or size == 0:
         raise ShapeError(f"{op}: {places} places of a window of {size} leave an extent of {extent} {both}")
     return extent
 

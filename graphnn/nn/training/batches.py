@@ -75,7 +75,7 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
     """(what `data` gives for each input, not copied; its number of rows, 1 without a batch size).
 
     Raises BoundaryError, naming `what`, for arrays without names, a missing or unknown name, another dtype, another
-    number of dimensions, different lengths, or no rows. Fixed extents and the values of labels are checked by the
+    number of dimensions or fixed extent, different lengths, or no rows. The values of labels are checked by the
     executable.
     """
     if not isinstance(data, Mapping):
@@ -98,6 +98,12 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
             )
         if array.ndim != len(needed.shape):
             raise BoundaryError(f"{what}: '{name}' has shape {array.shape}, the input is {needed.shape}")
+        for axis, (extent, found) in enumerate(zip(needed.shape, array.shape, strict=True)):
+            if isinstance(extent, int) and found != extent:
+                raise BoundaryError(
+                    f"{what}: '{name}' has shape {array.shape}, extent {found} in axis {axis}; the input is "
+                    f"{needed.shape}, it must be {extent}"
+                )
         if needed.open and len(array) == 0:
             raise BoundaryError(f"{what}: '{name}' has shape {array.shape}: there are no rows; give at least one")
         if needed.rows:

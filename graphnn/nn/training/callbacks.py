@@ -28,6 +28,7 @@ Memory = Mapping[str, npt.ArrayLike]
 class Callback:
     """What `fit` calls; each method does nothing unless you override it. True from `step` or `epoch` ends the fit.
 
+    `step` and `epoch` are called again by a resumed fit where Ctrl-C or an error left them before their end.
     One object serves one fit at a time. What it has to remember so that a resumed fit goes on alike is its `memory`.
     """
 
@@ -100,8 +101,10 @@ class EarlyStopping(Callback):
         value = history.last()[self.monitor]
         badness = value if self.mode == "min" else -value
         if badness < self._best - self.min_delta:
-            self._best, self._best_epoch = badness, history.epochs
+            # The best value comes last: where Ctrl-C gets in between, the epoch is heard of again and does it all.
             self._values = {name: np.array(trainer.network.state[name]) for name in trainer.weights}
+            self._best_epoch = history.epochs
+            self._best = badness
         return history.epochs - self._best_epoch >= self.patience
 
     def end(self, trainer: Trainer, history: History) -> None:

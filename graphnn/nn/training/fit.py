@@ -17,7 +17,7 @@ from graphnn.nn.training.history import History
 from graphnn.nn.training.interrupt import Interrupts
 from graphnn.nn.training.position import Position, set_generator
 from graphnn.nn.training.progress import Bar
-from graphnn.nn.training.snapshot import memories_of, recall
+from graphnn.nn.training.snapshot import match_memories, memories_of
 
 if TYPE_CHECKING:
     from graphnn.nn.training.trainer import Trainer
@@ -47,15 +47,33 @@ def begin_fit(trainer: Trainer, fit: Fit, rows: int, size: int, shuffle: bool, r
             )
         trainer.position.over(rows, size, shuffle)
         memories = memories_of(trainer.callbacks) if trainer.restored is None else trainer.restored
+        takers = match_memories(fit.callbacks, memories)
     for callback in fit.callbacks:
         callback.begin(trainer, recorded)
     if resume:
-        recall(fit.callbacks, memories)
+        for taker, memory in takers:
+            taker.recall(memory)
     else:
         trainer.history, trainer.position = History(), Position()
         trainer.position.begin_epoch(trainer.generator)
         trainer.position.over(rows, size, shuffle)
     trainer.callbacks, trainer.restored = list(fit.callbacks), None
+    tell(trainer, fit)
+
+
+def tell(trainer: Trainer, fit: Fit) -> None:
+    """Call the callbacks that have yet to hear of the latest step or epoch; again, where one was interrupted."""
+    history, position = trainer.history, trainer.position
+    position.waiting = min(position.waiting, len(fit.callbacks))
+    while position.waiting > 0:
+        callback = fit.callbacks[-position.waiting]
+        position.waiting -= 1  # before the call: a checkpoint that is made there need not be made again
+        try:
+            stops = callback.step(trainer, history.steps[-1]) if position.batch else callback.epoch(trainer, history)
+        except BaseException:
+            position.waiting += 1
+            raise
+        position.stopped |= bool(stops)
 
 
 def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> None:
@@ -71,13 +89,13 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
                 if finite:
                     history.steps.append(loss)
                     position.batch, position.total = position.batch + 1, position.total + count * loss
+                    position.waiting = len(fit.callbacks)
             if not finite:
                 first = position.batch * position.size
                 when = f"epoch {history.epochs + 1}, step {len(history.steps) + 1}"
                 raise trainer.find_bad(batch, order[first : first + count], when)
             bar.advance()
-            for callback in fit.callbacks:  # those that save come last, and save that others have stopped the fit
-                position.stopped |= bool(callback.step(trainer, loss))
+            tell(trainer, fit)
             if position.stopped or len(history.steps) >= fit.steps:
                 break
     if position.batch < len(fit.batches):
@@ -86,6 +104,6 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
     with interrupts.step():
         history.record(position.total / position.rows, values)
         position.begin_epoch(trainer.generator)
+        position.waiting = len(fit.callbacks)
     bar.end_epoch(history)
-    for callback in fit.callbacks:
-        position.stopped |= bool(callback.epoch(trainer, history))
+    tell(trainer, fit)

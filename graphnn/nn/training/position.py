@@ -23,6 +23,7 @@ class Position:
     total      the sum of their losses, each times its rows
     rows       of the data, size of a batch, and whether they are shuffled: they belong to the epoch's order
     stopped    whether a callback has ended the fit
+    waiting    how many callbacks, the last ones, have yet to hear of the latest step or epoch: others were interrupted
     """
 
     generator: dict[str, Any] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Position:
     size: int = 0
     shuffle: bool = True
     stopped: bool = False
+    waiting: int = 0
 
     def begin_epoch(self, generator: np.random.Generator) -> None:
         """From here on, the epoch that `generator` is about to draw."""
@@ -54,7 +56,7 @@ class Position:
     def from_dict(cls, data: Any) -> Position:
         """A Position from `to_dict` data; ValueError where it is no such thing."""
         kinds = {"generator": dict, "batch": int, "total": float, "rows": int, "size": int}
-        kinds |= {"shuffle": bool, "stopped": bool}
+        kinds |= {"shuffle": bool, "stopped": bool, "waiting": int}
         if not isinstance(data, dict) or data.keys() != kinds.keys():
             raise ValueError(f"a position has {', '.join(kinds)}, not {data!r:.80}")
         for name, kind in kinds.items():

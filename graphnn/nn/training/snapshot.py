@@ -119,9 +119,12 @@ def memories_of(callbacks: Sequence[Callback]) -> Memories:
     return [(kind, memory) for kind, memory in found if memory]
 
 
-def recall(callbacks: Sequence[Callback], memories: Memories) -> None:
-    """Give each callback what the one of its class remembered. GraphError where there is none of that class."""
+def match_memories(
+    callbacks: Sequence[Callback], memories: Memories
+) -> list[tuple[Callback, dict[str, npt.NDArray[Any]]]]:
+    """Each callback that takes up what one of its class remembered. GraphError where there is none of that class."""
     left = list(callbacks)
+    found = []
     for kind, memory in memories:
         taker = next((c for c in left if type(c).__name__ == kind), None)
         if taker is None:
@@ -129,7 +132,8 @@ def recall(callbacks: Sequence[Callback], memories: Memories) -> None:
                 f"the fit to resume has the callback {kind}, this one has not: give fit the same callbacks"
             )
         left.remove(taker)
-        taker.recall(memory)
+        found.append((taker, memory))
+    return found
 
 
 def _below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -123,7 +123,6 @@ class Trainer:
         self.callbacks: list[Callback] = []  # of the latest fit
         self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
         self._steps: dict[int | None, Executable] = {}
-        self._native_step: Callable[..., float] | None = None
         self._evaluators: dict[tuple[tuple[str, Tensor], ...], Executable] = {}
 
     def __repr__(self) -> str:
@@ -171,22 +170,23 @@ class Trainer:
         Takes an array per input by keyword, of any equal number of rows; BoundaryError where they do not fit,
         NumericError where the watch finds the loss, or a gradient, not finite.
         """
+        native = self.__dict__.get("step")  # where this method was held since before there was one
+        return float((native or self._checked_step)(*positional, **arrays))
+
+    def _checked_step(self, /, *positional: Any, **arrays: Any) -> float:
         if positional:
             raise by_keyword("step", self._expected)
-        loss = (self._native_step or self._checked_step)(**arrays)
-        if self.watch and not math.isfinite(loss):
-            checked, rows = check_arrays(self._expected, arrays, "step")
-            raise self.find_bad(checked, np.arange(rows), "step")
-        return loss
-
-    def _checked_step(self, /, **arrays: Any) -> float:
         checked, rows = check_arrays(self._expected, arrays, "step")
         program = self.executable(rows)
         loss, finite = self.read(program(**checked))
         if not finite:
             raise self.find_bad(checked, np.arange(rows), "step")
-        # Once the program has a native entry, arrays like these go to it directly.
-        self._native_step = program.float_function(partial(_step, ref(self)))
+        # Once the program has a native entry, steps on arrays like these are calls of it.
+        native = program.float_function(
+            partial(_step, ref(self)), partial(_bad_step, ref(self)) if self.watch else None
+        )
+        if native is not None and type(self).step is Trainer.step:
+            self.__dict__["step"] = native
         return loss
 
     def read(self, result: Any) -> tuple[float, bool]:
@@ -295,3 +295,22 @@ class Trainer:
         for callback in fit.callbacks:
             callback.end(self, history)
         return history
+
+
+def _step(trainer: ref[Trainer], /, *positional: Any, **arrays: Any) -> float:
+    """A step that the native entry leaves; it holds no Trainer, so that one is freed with its last reference."""
+    return _alive(trainer)._checked_step(*positional, **arrays)
+
+
+def _bad_step(trainer: ref[Trainer], /, **arrays: Any) -> float:
+    """After a step whose loss was not finite: it changed nothing."""
+    found = _alive(trainer)
+    checked, rows = check_arrays(found._expected, arrays, "step")
+    raise found.find_bad(checked, np.arange(rows), "step")
+
+
+def _alive(trainer: ref[Trainer]) -> Trainer:
+    found = trainer()
+    if found is None:
+        raise GraphError("the Trainer of this step is no more")
+    return found

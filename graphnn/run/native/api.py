@@ -57,11 +57,13 @@ def native_api() -> Mapping[Context, int] | None:
         **functions,
         Context.PyArray_NewFromDescr: table[_NEW_FROM_DESCR],
         Context.NDARRAY: id(np.ndarray),
+        Context.LIST: id(list),
         Context.VERSION_NAME: id(_VERSION),
+        Context.OUT_NAME: id(_OUT),
     }
 
 
-_VERSION = sys.intern("version")
+_VERSION, _OUT = sys.intern("version"), sys.intern("out")
 
 
 def function_object(definition: MethodDefinition, carried: object) -> Callable[..., Any]:

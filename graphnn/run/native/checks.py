@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphnn.emit.writer import Module, Value, constant
 from graphnn.run.native.api import AXES, DATA, DTYPE, EXTENTS, FLAGS, TYPE
-from graphnn.run.native.records import Described, States
+from graphnn.run.native.records import Described, Plan
 from graphnn.run.native.writer import ONE, ZERO, Code, define, following_record
 
 _LANES = 8
@@ -83,17 +83,13 @@ def _largest(w: Code, data: Value, count: Value) -> Value:
 
 
 def emit_apart(module: Module) -> None:
-    """Whether no input shares memory with a state that the program updates."""
+    """Whether no array that is not empty shares memory with one of the spans."""
     w = Code(module)
-    states = Value("ptr", "%states")
-    pairs = w.binary("add", constant("i64", len(States)), w.binary("shl", w.get(states, States.COUNT), ONE))
-    spans, updated = w.gep("i64", states, pairs), w.get(states, States.UPDATED)
     with w.loop(ZERO, Value("i64", "%count"), carry=[Value("ptr", "%described")]) as each:
         described = each.carried[0]
-        data = w.field(w.get(Value("ptr", "%arrays"), each.index, "ptr"), DATA, "i64")
-        end = w.binary("add", data, w.get(described, Described.BYTES))
-        with w.when(w.compare("icmp ult", data, end)), w.loop(ZERO, updated) as state:
-            span = w.gep("i64", spans, w.binary("shl", state.index, ONE))
+        data, end = span_of(w, described, w.get(Value("ptr", "%arrays"), each.index, "ptr"))
+        with w.when(w.compare("icmp ult", data, end)), w.loop(ZERO, Value("i64", "%known")) as other:
+            span = w.gep("i64", Value("ptr", "%spans"), w.binary("shl", other.index, ONE))
             behind = w.compare("icmp ule", end, w.get(span, 0))
             before = w.compare("icmp uge", data, w.get(span, 1))
             w.require(w.binary("or", behind, before), "shared")
@@ -101,4 +97,35 @@ def emit_apart(module: Module) -> None:
     w.do("ret i1 true")
     w.start("shared")
     w.do("ret i1 false")
-    define(module, "internal i1 @apart(ptr %states, ptr %described, ptr %arrays, i64 %count)", w)
+    define(module, "internal i1 @apart(ptr %spans, i64 %known, ptr %described, ptr %arrays, i64 %count)", w)
+
+
+def span_of(w: Code, described: Value, array: Value) -> tuple[Value, Value]:
+    """The addresses where an array starts and ends."""
+    data = w.field(array, DATA, "i64")
+    return data, w.binary("add", data, w.get(described, Described.BYTES))
+
+
+def emit_outputs_apart(module: Module, most: int) -> None:
+    """Whether the outputs of `out=` share memory with no input and with none of each other.
+
+    `arrays` are the inputs, then the outputs. An empty array within another is left to the check in Python.
+    """
+    w = Code(module)
+    plan, arrays, inputs = Value("ptr", "%plan"), Value("ptr", "%arrays"), Value("i64", "%inputs")
+    spans = w.alloca("i64", 2 * most, 8)
+    for first, count, word in ((ZERO, inputs, Plan.INPUTS), (inputs, Value("i64", "%outputs"), Plan.OUTPUTS)):
+        with w.loop(ZERO, count, carry=[w.get(plan, word, "ptr")]) as each:
+            described, position = each.carried[0], w.binary("add", first, each.index)
+            place = w.gep("i64", arrays, position)
+            if word is Plan.OUTPUTS:
+                alone = w.ins("i1", f"call i1 @apart({spans}, {position}, {described}, {place}, i64 1)")
+                w.require(alone, "shared")
+            span = w.gep("i64", spans, w.binary("shl", position, ONE))
+            for value, at in zip(span_of(w, described, w.get(place, 0, "ptr")), (ZERO, ONE), strict=True):
+                w.put(span, at, value)
+            each.next = [following_record(w, described)]
+    w.do("ret i1 true")
+    w.start("shared")
+    w.do("ret i1 false")
+    define(module, "internal i1 @outputs_apart(ptr %plan, ptr %arrays, i64 %inputs, i64 %outputs)", w)

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from graphnn.emit.writer import Module, Value, constant
 from graphnn.run.arrays import PLAIN
-from graphnn.run.native.api import DATA, WRITEABLE
-from graphnn.run.native.checks import emit_apart, emit_matches, emit_values_fit
-from graphnn.run.native.records import Context, Door, FrameWord, Plan
+from graphnn.run.native.api import DATA, TYPE, WRITEABLE
+from graphnn.run.native.checks import emit_apart, emit_matches, emit_outputs_apart, emit_values_fit
+from graphnn.run.native.records import MOST_INPUTS, MOST_OUTPUTS, Context, Door, FrameWord, Plan
 from graphnn.run.native.run_code import emit_run
-from graphnn.run.native.writer import BOUND, NULL, ZERO, Code, define
+from graphnn.run.native.writer import BOUND, GIVEN, NULL, ONE, ZERO, Code, define
 
-MOST_INPUTS = 32
 SYMBOLS = ("graphnn_call", "graphnn_bound", "graphnn_take", "graphnn_give")
 
 
@@ -33,6 +32,8 @@ def entry_text(triple: str) -> str:
     emit_matches(module)
     emit_values_fit(module)
     emit_apart(module)
+    emit_outputs_apart(module, MOST_INPUTS + MOST_OUTPUTS)
+    emit_spread(module)
     emit_run(module)
     emit_call(module)
     emit_bound(module)
@@ -41,6 +42,7 @@ def entry_text(triple: str) -> str:
 
 
 _SIGNATURE = "(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)"
+_ARGUMENTS = (Value("ptr", "%args"), Value("i64", "%nargs"), Value("ptr", "%kwnames"))
 
 
 def _open_door(w: Code) -> tuple[Value, Value]:
@@ -66,26 +68,33 @@ def _finish(w: Code, door: Value, context: Value, result: Value) -> None:
     w.do(f"ret {result}")
     w.start("elsewhere")
     otherwise = w.get(door, Door.OTHERWISE, "ptr")
-    arguments = (Value("ptr", "%args"), Value("i64", "%nargs"), Value("ptr", "%kwnames"))
-    w.do(f"ret {w.invoke(context, Context.PyObject_Vectorcall, 'ptr', otherwise, *arguments)}")
+    w.do(f"ret {w.invoke(context, Context.PyObject_Vectorcall, 'ptr', otherwise, *_ARGUMENTS)}")
 
 
 def emit_call(module: Module) -> None:
     """Keywords are found by identity, since names in a call are interned; those that a dict brought, by their text."""
     w = Code(module)
     door, context = _open_door(w)
-    inputs = w.get(context, Context.INPUTS)
-    w.require(w.same(_keywords(w, context), inputs), "elsewhere")
-    arrays = w.alloca("ptr", MOST_INPUTS, 8)
+    inputs, outputs = w.get(context, Context.INPUTS), w.get(context, Context.OUTPUTS)
+    keywords, scalar = _keywords(w, context), w.get(door, Door.SCALAR)
+    out = w.alloca("ptr", 1, 8)
+    w.do(f"store {NULL}, {out}")
+    arrays = w.alloca("ptr", MOST_INPUTS + MOST_OUTPUTS, 8)
+    with w.when(w.differ(keywords, inputs)):
+        w.require(w.same(keywords, w.binary("add", inputs, ONE)), "elsewhere")
+        w.require(w.same(scalar, ZERO), "elsewhere")
+        position = _find(w, keywords, w.get(context, Context.OUT_NAME, "ptr"), context)
+        w.require(w.compare("icmp sge", position, ZERO), "elsewhere")
+        given = w.get(Value("ptr", "%args"), position, "ptr")
+        w.do(f"store {given}, {out}")
+        w.require(w.ins("i1", f"call i1 @spread({context}, {given}, {w.gep('i64', arrays, inputs)})"), "elsewhere")
     names = w.get(context, Context.NAMES, "ptr")
     with w.loop(ZERO, inputs) as each:
         name = w.get(names, each.index, "ptr")
-        with w.loop(ZERO, inputs, carry=[constant("i64", -1)]) as keyword:
-            given = w.invoke(context, Context.PyTuple_GetItem, "ptr", Value("ptr", "%kwnames"), keyword.index)
-            keyword.next = [w.select(w.same(given, name), keyword.index, keyword.carried[0])]
         found = w.alloca("i64", 1, 8)
-        w.do(f"store {keyword.results[0]}, {found}")
-        with w.when(w.compare("icmp slt", keyword.results[0], ZERO)), w.loop(ZERO, inputs) as keyword:
+        position = _find(w, keywords, name, context)
+        w.do(f"store {position}, {found}")
+        with w.when(w.compare("icmp slt", position, ZERO)), w.loop(ZERO, keywords) as keyword:
             given = w.invoke(context, Context.PyTuple_GetItem, "ptr", Value("ptr", "%kwnames"), keyword.index)
             order = w.invoke(context, Context.PyUnicode_Compare, "i32", given, name)
             with w.when(w.same(order, constant("i32", 0))):
@@ -103,10 +112,61 @@ def emit_call(module: Module) -> None:
     matches = _matches(w, context, w.get(candidate, Plan.INPUTS, "ptr"), arrays, inputs, PLAIN)
     w.require(matches, "search")
     _require_values(w, candidate, arrays, inputs)
-    mode = w.get(door, Door.SCALAR)
+    has_out = w.differ(w.ins("ptr", f"load ptr, {out}"), NULL)
+    with w.when(has_out):
+        given, described = w.gep("i64", arrays, inputs), w.get(candidate, Plan.OUTPUTS, "ptr")
+        w.require(_matches(w, context, described, given, outputs, PLAIN | WRITEABLE), "elsewhere")
+        apart = w.ins("i1", f"call i1 @outputs_apart({candidate}, {arrays}, {inputs}, {outputs})")
+        w.require(apart, "elsewhere")
+    mode = w.select(has_out, constant("i64", GIVEN), scalar)
     result = w.ins("ptr", f"call ptr @run({context}, {candidate}, {arrays}, {mode}, ptr null)")
+    unusual = w.get(door, Door.UNUSUAL, "ptr")
+    made = w.binary("and", w.differ(result, NULL), w.differ(result, context))
+    with w.when(w.binary("and", made, w.differ(unusual, NULL))):
+        value = w.invoke(context, Context.PyFloat_AsDouble, "double", result)
+        finite = w.compare("fcmp oeq", w.binary("fsub", value, value), constant("double", 0.0))
+        with w.when(w.binary("xor", finite, Value("i1", "true"))):
+            w.invoke(context, Context.Py_DecRef, "void", result)
+            w.do(f"ret {w.invoke(context, Context.PyObject_Vectorcall, 'ptr', unusual, *_ARGUMENTS)}")
+            w.start("passed")
     _finish(w, door, context, result)
     define(module, f"ptr @graphnn_call{_SIGNATURE}", w)
+
+
+def _find(w: Code, keywords: Value, name: Value, context: Value) -> Value:
+    """Which keyword is that very string; -1 for none."""
+    with w.loop(ZERO, keywords, carry=[constant("i64", -1)]) as keyword:
+        given = w.invoke(context, Context.PyTuple_GetItem, "ptr", Value("ptr", "%kwnames"), keyword.index)
+        keyword.next = [w.select(w.same(given, name), keyword.index, keyword.carried[0])]
+    return keyword.results[0]
+
+
+def emit_spread(module: Module) -> None:
+    """Put the arrays of `out=` in the order of the output buffers: one array, or a list with one for each.
+
+    A dict is left to Python: to look a key up may run any code, which could drop the arrays found so far.
+    """
+    w = Code(module)
+    context, out, given = Value("ptr", "%context"), Value("ptr", "%out"), Value("ptr", "%given")
+    structure, count = w.get(context, Context.STRUCTURE), w.get(context, Context.RESULTS)
+    w.require(w.compare("icmp sle", count, constant("i64", MOST_OUTPUTS)), "other")
+    w.branch(w.same(structure, ZERO), "single", "several")
+    w.start("single")
+    w.put(given, ZERO, out)
+    w.do("ret i1 true")
+    w.start("several")
+    w.require(w.same(w.field(out, TYPE), w.get(context, Context.LIST, "ptr")), "other")
+    w.require(w.same(structure, ONE), "other")
+    w.require(w.same(count, w.get(context, Context.OUTPUTS)), "other")
+    w.require(w.same(count, w.invoke(context, Context.PyList_Size, "i64", out)), "other")
+    places = w.get(context, Context.PLACES, "ptr")
+    with w.loop(ZERO, count) as each:
+        position = w.get(places, w.binary("shl", each.index, ONE))
+        w.put(given, position, w.invoke(context, Context.PyList_GetItem, "ptr", out, each.index))
+    w.do("ret i1 true")
+    w.start("other")
+    w.do("ret i1 false")
+    define(module, "internal i1 @spread(ptr %context, ptr %out, ptr %given)", w)
 
 
 def _matches(w: Code, context: Value, described: Value, arrays: Value, count: Value, flags: int) -> Value:

@@ -8,29 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from threading import Lock, RLock
 from typing import Any
 
 import numpy as np
 
-from graphnn.emit.target import host
 from graphnn.errors import CompileError
 from graphnn.run.arrays import Array
 from graphnn.run.frame import Frames, places_in_frame
-from graphnn.run.jit import compile_object, link_object
 from graphnn.run.manifest import Manifest
-from graphnn.run.native.api import (
-    MethodDefinition,
-    function_object,
-    method_definition,
-    native_api,
-    pool_functions,
-)
-from graphnn.run.native.code import MOST_INPUTS, SYMBOLS, entry_text
+from graphnn.run.native.api import function_object
+from graphnn.run.native.library import NativeEntry, native_entry
 from graphnn.run.native.plan import PlanRecord, plan_record, states_record
-from graphnn.run.native.records import Context, Door, Plan, filled, place, pointers, record
+from graphnn.run.native.records import MOST_INPUTS, Context, Door, Plan, filled, place, pointers, record
 from graphnn.run.resolve import Resolved, Shape
 from graphnn.run.states import BoundStates, StateSource
 from graphnn.simplify.expr import INT64_MAX
@@ -39,39 +30,6 @@ LINKED = 4  # plans that a call is compared with: a training run has two
 KNOWN = 64  # plans that are kept
 
 _STRUCTURES = ("single", "list", "dict")
-
-
-@dataclass(frozen=True, slots=True)
-class NativeEntry:
-    """The functions of `run/native/code.py`, loaded once. `library` keeps their code."""
-
-    api: Mapping[Context, int]
-    library: Any
-    call: MethodDefinition
-    bound: MethodDefinition
-    take: Callable[[int], int | None]
-    give: Callable[[int, int], None]
-
-
-@cache
-def native_entry() -> NativeEntry | None:
-    """The native entry of this process, compiled when it is first asked for; None where there can be none."""
-    api = native_api()
-    if api is None:
-        return None
-    try:
-        # 1100 lines that run once a call: as good without optimisation, which takes eight times as long.
-        library = link_object(compile_object(entry_text(host().triple), host(), opt=0), SYMBOLS)
-    except CompileError:
-        return None
-    call, bound, take, give = (library[symbol] for symbol in SYMBOLS)
-    return NativeEntry(
-        api,
-        library,
-        method_definition("call", call, "Run on one array per input, by name."),
-        method_definition("bound", bound, "Run on the bound arrays."),
-        *pool_functions(take, give),
-    )
 
 
 class _Door(np.ndarray[Any, Any]):
@@ -160,10 +118,17 @@ class Entry:
             Context.RELEASE: id(release),
         }
 
-    def function(self, otherwise: Callable[..., Any], scalar: bool = False) -> Callable[..., Any]:
-        """The function object; calls that are in no plan go to `otherwise`. `scalar`: the output as a Python float."""
-        words = {Door.CONTEXT: self.address, Door.OTHERWISE: id(otherwise), Door.SCALAR: scalar}
+    def function(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """The function object; calls that are in no plan go to `otherwise`."""
+        words = {Door.CONTEXT: self.address, Door.OTHERWISE: id(otherwise)}
         return function_object(self._native.call, _door(words, otherwise, self))
+
+    def float_function(self, otherwise: Callable[..., Any], unusual: Callable[..., Any] | None) -> Callable[..., Any]:
+        """The same with the one output as a Python float; where that is not finite, `unusual` gives the result."""
+        words = {Door.CONTEXT: self.address, Door.OTHERWISE: id(otherwise), Door.SCALAR: 1}
+        if unusual is not None:
+            words[Door.UNUSUAL] = id(unusual)
+        return function_object(self._native.call, _door(words, otherwise, unusual, self))
 
     def bound(
         self, otherwise: Callable[..., Any], plan: PlanRecord, arrays: list[Array], result: object
@@ -188,7 +153,9 @@ class Entry:
         """Compare calls with these shapes first from now on."""
         if self._linked and self._linked[0].serial == resolved.serial:
             return
-        with self._linking:
+        if not self._linking.acquire(blocking=False):
+            return  # another thread is at it, and a plan is never needed
+        try:
             found = self._plans.get(resolved.serial)
             if found is None:
                 found = plan_record(self._manifest, resolved, shapes, nanoseconds)
@@ -196,6 +163,8 @@ class Entry:
                     return
                 self._remember(found)
             self._link([found, *(plan for plan in self._linked if plan is not found)][:LINKED])
+        finally:
+            self._linking.release()
 
     def _remember(self, plan: PlanRecord) -> None:
         if len(self._plans) >= KNOWN:

@@ -33,10 +33,6 @@ class PlanRecord:
     def address(self) -> int:
         return place(self.words)
 
-    @property
-    def outputs(self) -> int:
-        return int(self.words[Plan.OUTPUTS])
-
 
 def plan_record(
     manifest: Manifest, resolved: Resolved, shapes: tuple[Shape, ...], nanoseconds: int
@@ -101,7 +97,12 @@ def _described(spec: BufferSpec, shape: Shape, position: int) -> dict[Described,
 def states_record(manifest: Manifest, states: BoundStates) -> Array:
     """The record of bound states."""
     positions = [k for k, b in enumerate(manifest.buffers) if b.role == "state"]
-    updated = list(states.updated)
-    head = {States.SERIAL: states.serial, States.COUNT: len(positions), States.UPDATED: len(updated)}
-    pairs = [*zip(positions, states.addresses, strict=True), *updated]
+    updated, held = list(states.updated), list(states.spans)
+    head = {
+        States.SERIAL: states.serial,
+        States.COUNT: len(positions),
+        States.UPDATED: len(updated),
+        States.HELD: len(held),
+    }
+    pairs = [*zip(positions, states.addresses, strict=True), *updated, *held]
     return record([*filled(States, head), *(word for pair in pairs for word in pair)])

@@ -15,6 +15,7 @@ import numpy as np
 from graphnn.run.arrays import Array, address
 
 WORD = 8
+MOST_INPUTS, MOST_OUTPUTS = 32, 32  # of a call that the native entry takes
 
 
 class _Words(IntEnum):
@@ -51,7 +52,9 @@ class Context(_Words):
     VERSION_NAME = auto()
     ACQUIRE = auto()  # methods of the lock
     RELEASE = auto()
+    OUT_NAME = auto()
     NDARRAY = auto()
+    LIST = auto()
     Py_IncRef = auto()
     Py_DecRef = auto()
     PyErr_Clear = auto()
@@ -65,8 +68,11 @@ class Context(_Words):
     PyLong_AsLongLong = auto()
     PyLong_FromLongLong = auto()
     PyFloat_FromDouble = auto()
+    PyFloat_AsDouble = auto()
     PyList_New = auto()
     PyList_SetItem = auto()
+    PyList_Size = auto()
+    PyList_GetItem = auto()
     PyDict_New = auto()
     PyDict_SetItem = auto()
     PyEval_SaveThread = auto()
@@ -109,11 +115,12 @@ class Described(_Words):
 
 
 class States(_Words):
-    """Where the states lie: pairs (position, address), then pairs (start, end) of those that the program updates."""
+    """Where the states lie: pairs (position, address), then pairs (start, end) of those updated, then of all."""
 
     SERIAL = auto()
     COUNT = auto()
     UPDATED = auto()
+    HELD = auto()
 
 
 class FrameWord(_Words):
@@ -135,6 +142,7 @@ class Door(_Words):
     CONTEXT = auto()
     OTHERWISE = auto()  # takes every call that the native entry does not
     SCALAR = auto()  # whether the result is a Python float
+    UNUSUAL = auto()  # takes calls whose result is no finite float, after they ran; 0 for none
     PLAN = auto()  # of a bound call, as the rest
     RESULT = auto()
     ARRAYS = auto()  # addresses of array objects: inputs, then outputs

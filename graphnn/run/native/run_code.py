@@ -6,7 +6,7 @@ from graphnn.emit.writer import Module, Value, constant
 from graphnn.run.native.api import DATA
 from graphnn.run.native.records import Context, Described, FrameWord, Plan
 from graphnn.run.native.state_code import enter_states, leave_states
-from graphnn.run.native.writer import BOUND, NEW_ARRAYS, NULL, ONE, SCALAR, ZERO, Code, define, following_record
+from graphnn.run.native.writer import BOUND, GIVEN, NEW_ARRAYS, NULL, ONE, SCALAR, ZERO, Code, define, following_record
 
 
 def emit_run(module: Module) -> None:
@@ -85,7 +85,7 @@ def _point(w: Code, plan: Value, frame: Value, table: Value, sizes: Value) -> No
 
 
 def _make_outputs(w: Code, context: Value, plan: Value, frame: Value, table: Value, objects: Value) -> None:
-    """Point the table at the outputs: new arrays, the frame's own scalar, or what was bound."""
+    """Point the table at the outputs: new arrays, the frame's own scalar, or what was bound or given."""
     mode, described = Value("i64", "%mode"), w.get(plan, Plan.OUTPUTS, "ptr")
     with w.when(w.same(mode, constant("i64", SCALAR))):
         scalar = w.gep("i64", frame, constant("i64", int(FrameWord.SCALAR)))
@@ -113,10 +113,14 @@ def _make_outputs(w: Code, context: Value, plan: Value, frame: Value, table: Val
         w.put(frame, FrameWord.MADE, w.binary("add", each.index, ONE))
         w.put(table, w.get(output, Described.POSITION), w.field(array, DATA))
         each.next = [following_record(w, output)]
-    bound = w.select(w.same(mode, constant("i64", BOUND)), w.get(context, Context.OUTPUTS), ZERO)
+    there = w.compare("icmp sge", mode, constant("i64", BOUND))
     given = w.gep("i64", Value("ptr", "%arrays"), w.get(context, Context.INPUTS))
-    with w.loop(ZERO, bound, carry=[described]) as each:
+    with w.loop(ZERO, w.select(there, w.get(context, Context.OUTPUTS), ZERO), carry=[described]) as each:
         array = w.get(given, each.index, "ptr")
+        with w.when(w.same(mode, constant("i64", GIVEN))):
+            w.invoke(context, Context.Py_IncRef, "void", array)
+            w.put(objects, each.index, array)
+            w.put(frame, FrameWord.MADE, w.binary("add", each.index, ONE))
         w.put(table, w.get(each.carried[0], Described.POSITION), w.field(array, DATA))
         each.next = [following_record(w, each.carried[0])]
 
@@ -125,7 +129,8 @@ def _gather(w: Code, context: Value, frame: Value, objects: Value, table: Value)
     """Return the outputs in their structure, with one reference, and the frame to the pool."""
     mode = Value("i64", "%mode")
     back = f"call void @unwind({context}, {frame}, {objects})"
-    w.branch(w.same(mode, constant("i64", NEW_ARRAYS)), "make", "keep")
+    known = w.binary("or", w.same(mode, constant("i64", SCALAR)), w.same(mode, constant("i64", BOUND)))
+    w.branch(known, "keep", "make")
     w.start("keep")
     w.branch(w.same(mode, constant("i64", SCALAR)), "as.float", "as.bound")
     w.start("as.bound")

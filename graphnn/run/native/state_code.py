@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphnn.emit.writer import Value, constant
 from graphnn.run.native.records import Context, FrameWord, Plan, States
-from graphnn.run.native.writer import NULL, ONE, ZERO, Code, length_of
+from graphnn.run.native.writer import BOUND, NULL, ONE, ZERO, Code, length_of
 from graphnn.simplify.expr import INT64_MAX
 
 
@@ -33,9 +33,20 @@ def enter_states(
             pair = w.gep("i64", states, w.binary("add", w.binary("shl", each.index, ONE), length_of(States)))
             w.put(table, w.get(pair, 0), w.get(pair, 1, "ptr"))
         w.put(frame, FrameWord.STATES, serial)
+    inputs = w.get(context, Context.INPUTS)
+    pairs = w.binary("add", length_of(States), w.binary("shl", w.get(states, States.COUNT), ONE))
+    spans = w.gep("i64", states, pairs)
     with w.when(w.differ(updates, ZERO)):
-        described, count = w.get(plan, Plan.INPUTS, "ptr"), w.get(context, Context.INPUTS)
-        w.require(w.ins("i1", f"call i1 @apart({states}, {described}, {arrays}, {count})"), "changed")
+        described, updated = w.get(plan, Plan.INPUTS, "ptr"), w.get(states, States.UPDATED)
+        apart = w.ins("i1", f"call i1 @apart({spans}, {updated}, {described}, {arrays}, {inputs})")
+        w.require(apart, "changed")
+    with w.when(w.compare("icmp sge", Value("i64", "%mode"), constant("i64", BOUND))):
+        described, count = w.get(plan, Plan.OUTPUTS, "ptr"), w.get(context, Context.OUTPUTS)
+        all_spans = w.gep("i64", spans, w.binary("shl", w.get(states, States.UPDATED), ONE))
+        held, given = w.get(states, States.HELD), w.gep("i64", arrays, inputs)
+        apart = w.ins("i1", f"call i1 @apart({all_spans}, {held}, {described}, {given}, {count})")
+        w.require(apart, "changed")
+    with w.when(w.differ(updates, ZERO)):
         w.put(context, Context.UPDATING, w.get(frame, FrameWord.LOCKED))
 
 

@@ -11,7 +11,7 @@ from graphnn.run.native.records import Context, Described
 
 ZERO, ONE, NULL = constant("i64", 0), constant("i64", 1), Value("ptr", "null")
 # How a call gives its outputs.
-NEW_ARRAYS, SCALAR, BOUND = 0, 1, 2
+NEW_ARRAYS, SCALAR, BOUND, GIVEN = 0, 1, 2, 3
 
 
 class Code(Writer):

@@ -1,0 +1,192 @@
+"""Compiled programs on disk: a folder with one `.gnn` archive per key, found again by the next process.
+
+A key is the SHA-256 of all that a compile depends on, so an entry is never out of date; what another version, another
+processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries are
+read only from a folder and files that belong to this user and that nobody else may write to, and only where every digest
+inside agrees. What is damaged or foreign is no entry, and is replaced by the next compile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from graphnn.errors import BoundaryError
+from graphnn.run.archive import Archive, parse, write
+
+LIMIT = 2**30  # bytes of all entries together, beyond which those used longest ago are removed
+STALE = 3600  # seconds, after which the file of a writer that never finished is removed
+_ENTRY = re.compile(r"[0-9a-f]{64}\.gnn")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.gnn\.[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One program: `used` is the time of its last use in seconds since 1970."""
+
+    path: Path
+    size: int
+    used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder of programs. Processes may use one at the same time: an entry is seen whole or not at all."""
+
+    directory: Path
+    limit: int = LIMIT
+
+    def find(self, key: str) -> Archive | None:
+        """The program of a key, which counts as used now; None where there is none that can be trusted."""
+        path = self._path(key)
+        try:
+            archive = parse(_read_own(path), path)
+        except (BoundaryError, OSError):
+            return None
+        if archive.key != key:
+            return None
+        with suppress(OSError):  # a folder on a medium that is only read
+            os.utime(path)
+        return archive
+
+    def store(self, key: str, archive: Archive) -> None:
+        """Keep a program; where the folder cannot be written or the disk is full, nothing is kept."""
+        with suppress(OSError):
+            write(self._path(key), archive, mode=0o600)
+            self.evict()
+
+    def entries(self) -> list[Entry]:
+        """The programs, the one used last first."""
+        found = [Entry(path, status.st_size, status.st_mtime) for path, status in self._files(_ENTRY)]
+        return sorted(found, key=lambda e: (-e.used, e.path.name))
+
+    def evict(self) -> None:
+        """Remove the programs used longest ago until the rest fits the limit, and what unfinished writers left."""
+        total = 0
+        for entry in self.entries():
+            total += entry.size
+            if total > self.limit:
+                entry.path.unlink(missing_ok=True)
+        for path, status in self._files(_UNFINISHED):
+            if status.st_mtime < time.time() - STALE:
+                path.unlink(missing_ok=True)
+
+    def clear(self) -> int:
+        """Remove every program, and nothing else that lies in the folder. Returns how many there were."""
+        entries = self.entries()
+        for path in (*(e.path for e in entries), *(path for path, _ in self._files(_UNFINISHED))):
+            path.unlink(missing_ok=True)
+        return len(entries)
+
+    def _path(self, key: str) -> Path:
+        return self.directory / f"{key}.gnn"
+
+    def _files(self, name: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
+        try:
+            paths = [path for path in self.directory.iterdir() if name.fullmatch(path.name)]
+        except FileNotFoundError:
+            return
+        for path in paths:
+            try:
+                status = path.lstat()
+            except FileNotFoundError:  # another process removed it
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield path, status
+
+
+def cache_directory() -> Path:
+    """$GRAPHNN_CACHE_DIR, else `graphnn` in $XDG_CACHE_HOME, else in ~/.cache."""
+    if own := os.environ.get("GRAPHNN_CACHE_DIR"):
+        return Path(own).absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))  # by its specification, a relative path there is ignored
+    return (shared if shared.is_absolute() else Path(os.path.expanduser("~")) / ".cache") / "graphnn"
+
+
+def open_cache() -> Cache | None:
+    """The cache of this user, its folder made where it is missing. None where it is switched off or cannot be used.
+
+    GRAPHNN_CACHE=0 switches it off. A folder that others may write to is refused with a RuntimeWarning, once.
+    """
+    if os.environ.get("GRAPHNN_CACHE") == "0":
+        return None
+    directory = cache_directory()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_owner(directory)
+    except BoundaryError as error:
+        _warn_once(str(error))
+        return None
+    except OSError:
+        return None
+    return Cache(directory)
+
+
+def check_owner(path: Path) -> None:
+    """Raise BoundaryError unless a folder belongs to this user, and nobody else may write to it."""
+    why = _distrust(path.stat())
+    if why:
+        raise BoundaryError(
+            f"the cache folder {os.fspath(path)!r} {why}, and a program from it would run as yours: "
+            f"chmod go-w it, or name another one by GRAPHNN_CACHE_DIR"
+        )
+
+
+def key_of(parts: dict[str, Any]) -> str:
+    """The SHA-256 of all that a program depends on: plain data, of which equal means equal JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def source_state() -> str:
+    """What tells this version of the package's code from any other: its files with their sizes and times of change.
+
+    That is what Python goes by itself when it takes compiled modules in the place of their sources.
+    """
+    return _SOURCES
+
+
+def _read_sources() -> str:
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        status = path.stat()
+        found.update(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+_SOURCES = _read_sources()  # now: a file that changes later is not the one that this process has imported
+
+
+def _read_own(path: Path) -> bytes:
+    """The bytes of a regular file of this user. BoundaryError for any other."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or _distrust(status):
+            raise BoundaryError(f"{os.fspath(path)!r} is not a file of this user's own")
+        return file.read()
+
+
+def _distrust(status: os.stat_result) -> str:
+    """Why somebody else could have written there; "" where nobody could."""
+    if not hasattr(os, "geteuid"):  # Windows: the folder lies in the user's profile
+        return ""
+    if status.st_uid != os.geteuid():
+        return f"belongs to user {status.st_uid}"
+    return "may be written to by others" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(f"programs are compiled anew each time: {message}", RuntimeWarning, stacklevel=4)

@@ -1,0 +1,49 @@
+"""The native entry in this process: its functions, compiled and linked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from graphnn.emit.target import host
+from graphnn.errors import CompileError
+from graphnn.run.jit import compile_object, link_object
+from graphnn.run.native.api import MethodDefinition, method_definition, native_api, pool_functions
+from graphnn.run.native.records import Context
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEntry:
+    """The functions of `run/native/code.py`, loaded once. `library` keeps their code."""
+
+    api: Mapping[Context, int]
+    library: Any
+    call: MethodDefinition
+    bound: MethodDefinition
+    take: Callable[[int], int | None]
+    give: Callable[[int, int], None]
+
+
+@cache
+def native_entry() -> NativeEntry | None:
+    """The native entry of this process, compiled when it is first asked for; None where there can be none."""
+    from graphnn.run.native.code import SYMBOLS, entry_text  # most processes make few calls and need no text
+
+    api = native_api()
+    if api is None:
+        return None
+    try:
+        # Optimised code would save 40 ns a call, and takes eight times as long to make.
+        library = link_object(compile_object(entry_text(host().triple), host(), opt=0), SYMBOLS)
+    except CompileError:
+        return None
+    call, bound, take, give = (library[symbol] for symbol in SYMBOLS)
+    return NativeEntry(
+        api,
+        library,
+        method_definition("call", call, "Run on one array per input, by name."),
+        method_definition("bound", bound, "Run on the bound arrays."),
+        *pool_functions(take, give),
+    )
