@@ -76,7 +76,8 @@ def main(quick: bool = False) -> Example:
     limit = float(np.abs(result["dm"]).max())
     right.imshow(result["dm"], cmap="RdBu", vmin=-limit, vmax=limit)
     for (row, column), value in np.ndenumerate(result["dm"]):
-        right.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9)
+        ink = "white" if abs(value) > limit / 2 else "black"
+        right.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink)
     right.set(title="∂loss/∂m of the bilinear form", xticks=[], yticks=[])
     right.grid(False)
     formulas = (

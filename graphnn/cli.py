@@ -235,7 +235,7 @@ def clear() -> None:
 
 
 def _kept() -> Cache:
-    """The cache as it lies there, also where it is switched off. BoundaryError for a folder that others may write to."""
+    """The cache as it lies there, switched off or not. BoundaryError for a folder that others may write to."""
     directory = cache_directory()
     if directory.exists():
         check_owner(directory)

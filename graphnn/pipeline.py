@@ -126,8 +126,8 @@ def compile(
     state variables to Tensors with their new values; `training` is the mode of the network, and with training=True
     each call also makes the network's own updates (`Network.update`: running statistics, the counter of the random
     numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
-    out; `cache` takes the program from the folder of compiled programs, or keeps it there (`docs/design/cache.md`; never
-    with debug= or until=). `threads` is part of the signature; one thread is used.
+    out; `cache` takes the program from the folder of compiled programs or keeps it there (`docs/design/cache.md`), but
+    never with debug= or until=. `threads` is part of the signature; one thread is used.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """

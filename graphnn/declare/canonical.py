@@ -1,13 +1,13 @@
 """A text of tensors and all that they are made of, for a cache: two programs that differ have different texts.
 
-The text of stage `derive` is for people: it leaves out dtypes, attributes and the kinds of numbers. This one holds all that
-a compile reads of a network but for its options. Nothing ever reads it back.
+The text of stage `derive` is for people: it leaves out dtypes, attributes and the kinds of numbers. This one holds
+all that a compile reads of a network but for its options. Nothing ever reads it back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -74,9 +74,7 @@ def formula(expr: sympy.Basic) -> str:
     return str(expr)
 
 
-@lru_cache(2**10)
-def _head(function: Hashable) -> str:
+def _head(function: type[Any]) -> str:
     """sympy's functions by their names, and any other with its home: two may share a name."""
-    assert isinstance(function, type)
     home = function.__module__
     return function.__qualname__ if home.startswith("sympy.") else f"{home}.{function.__qualname__}"

@@ -54,7 +54,21 @@ def as_formula(value: Any) -> Any:
         raise GraphError(f"a formula is made of sympy expressions and numbers, not {type(value).__name__}") from error
     if formula.has(sympy.I):
         raise GraphError(f"a formula is real; {formula} holds the imaginary unit")
+    if formula.has(*_BY_OTHERS):
+        formula = formula.replace(lambda e: isinstance(e, _BY_OTHERS), _written_out)
     return formula.replace(lambda e: e.is_Float, _exact) if formula.has(sympy.Float) else formula
+
+
+_BY_OTHERS = (sympy.sinh, sympy.cosh, sympy.coth, sympy.sech, sympy.csch, sympy.tan, sympy.cot)
+
+
+def _written_out(call: sympy.Function) -> sympy.Expr:
+    """cosh(x) -> (exp(x) + exp(-x))/2, tan(x) -> sin(x)/cos(x): functions that are others, and have no native form."""
+    (x,) = call.args
+    if isinstance(call, sympy.tan | sympy.cot):
+        quotient = sympy.sin(x) / sympy.cos(x)
+        return quotient if isinstance(call, sympy.tan) else 1 / quotient
+    return call.rewrite(sympy.exp)
 
 
 def _exact(number: sympy.Float) -> sympy.Expr:

@@ -50,7 +50,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What a file holds. `states` are in the order of the manifest's states; a cache's entry has none, but its `key`."""
+    """What a file holds. `states` are in the manifest's order; an entry of the cache has none, but its `key`."""
 
     manifest: Manifest
     code: bytes

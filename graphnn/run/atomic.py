@@ -16,7 +16,8 @@ from typing import BinaryIO
 def replacing(path: str | PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` at the end: a reader sees the old bytes or the new ones.
 
-    It has the permissions of `mode` that the process's umask leaves, is on the disk before it is renamed. An error inside removes it and leaves what was at `path`.
+    It has the permissions of `mode` that the process's umask leaves, and is on the disk before it is renamed. An error
+    inside removes it and leaves what was at `path`.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")

@@ -1,9 +1,9 @@
 """Compiled programs on disk: a folder with one `.gnn` archive per key, found again by the next process.
 
 A key is the SHA-256 of all that a compile depends on, so an entry is never out of date; what another version, another
-processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries are
-read only from a folder and files that belong to this user and that nobody else may write to, and only where every digest
-inside agrees. What is damaged or foreign is no entry, and is replaced by the next compile.
+processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries
+are read only from a folder and files that belong to this user and that nobody else may write to, and only where every
+digest inside agrees. What is damaged or foreign is no entry, and is replaced by the next compile.
 """
 
 from __future__ import annotations
@@ -149,10 +149,7 @@ def key_of(parts: dict[str, Any]) -> str:
 
 
 def source_state() -> str:
-    """What tells this version of the package's code from any other: its files with their sizes and times of change.
-
-    That is what Python goes by itself when it takes compiled modules in the place of their sources.
-    """
+    """The SHA-256 of the package's source files: what tells its code from any other, also in an edited checkout."""
     return _SOURCES
 
 
@@ -160,8 +157,8 @@ def _read_sources() -> str:
     root = Path(__file__).parents[1]
     found = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        status = path.stat()
-        found.update(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}\n".encode())
+        content = path.read_bytes()
+        found.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
     return found.hexdigest()
 
 

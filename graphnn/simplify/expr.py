@@ -43,7 +43,7 @@ class Origin:
 
 
 class Node:
-    """Slots of what is found about an expression once: its hash, its free axes, its integer form, what it reads and costs."""
+    """Slots of what is found about an expression once: hash, free axes, integer form, what it reads and costs."""
 
     __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash")
 

@@ -1,7 +1,7 @@
-"""What is found about a node is kept on the node: expressions and statements never change, and are asked again and again.
+"""What is found about a node is kept on the node: expressions and statements never change, and are asked often.
 
-A class of nodes inherits `Node` with one empty slot for each function of a node that is `once`. A slot is no field: it is
-neither compared, copied by `replace`, printed nor pickled, and what it holds lives as long as the node.
+A class of nodes inherits one empty slot for each function of a node that is `once`. A slot is no field: it is neither
+compared, copied by `replace`, printed nor pickled, and what it holds lives as long as the node.
 """
 
 from __future__ import annotations
@@ -38,6 +38,6 @@ def once(slot: str) -> Callable[[Callable[[N], T]], Callable[[N], T]]:
 
 def hashed_once(cls: C) -> C:
     """A frozen dataclass whose hash, over the whole tree below a node, is computed once."""
-    compute: Any = cls.__hash__
-    cls.__hash__ = once("_hash")(compute)
+    kind: Any = cls
+    kind.__hash__ = once("_hash")(kind.__hash__)
     return cls

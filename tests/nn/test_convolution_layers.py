@@ -158,7 +158,11 @@ REFUSED: list[tuple[Callable[[gn.Tensor], Any], type[Exception], str]] = [
     (lambda x: gn.conv2d(x, 6, 3, groups=3), gn.ShapeError, r"groups=3 does not divide both the 4"),
     (lambda x: gn.conv2d(x, 4, 3, groups=-1), gn.GraphError, r"groups is an int of at least 1, not -1"),
     (lambda x: gn.conv2d(x, 4, 3, stride=0), gn.GraphError, r"stride is at least 1, not 0"),
-    (lambda x: gn.conv2d(x, 4, 3, activation="relu"), gn.GraphError, r"activation is an op or a function"),
+    (
+        lambda x: gn.conv2d(x, 4, 3, activation="relu"),
+        gn.GraphError,
+        r"activation is an op, not its name: activation=gn.relu",
+    ),
     (
         lambda x: gn.conv1d(x, 4, 3),
         gn.ShapeError,

@@ -115,3 +115,9 @@ def test_an_error_leaves_the_network_as_it_was():
         Adam(clip_value=1, clip_norm=1).updates([a, b], [a, b])
     assert list(net.graph) == before
     assert list(net.state) == ["a", "b", "b.adam.v"]
+
+
+@pytest.mark.parametrize("what", ["state", "attributes", "domains"])
+def test_slots_attributes_and_domains_are_dicts(what):
+    with pytest.raises(GraphError, match=f"{what} is a dict by name"):
+        optimizer("mine", lambda w, g: {"w": w - g}, **{what: ("v",)})

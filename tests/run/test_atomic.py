@@ -8,9 +8,14 @@ from graphnn.run.atomic import replacing
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(OSError, match="disk full"), replacing(path) as file:
-        file.write(b"half")
-        raise OSError("disk full")
+
+    def fail_halfway():
+        with replacing(path) as file:
+            file.write(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail_halfway()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

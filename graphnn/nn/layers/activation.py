@@ -14,6 +14,8 @@ Activation = Callable[..., Tensor]
 
 def activate(layer: str, activation: Activation, z: Tensor, name: str) -> Tensor:
     """activation(z) as a node of that name; a function that takes no name is followed by the identity."""
+    if isinstance(activation, str):
+        raise GraphError(f"{layer}: activation is an op, not its name: activation=gn.{activation}")
     if not callable(activation):
         raise GraphError(f"{layer}: activation is an op or a function of a Tensor, not {activation!r}")
     named = "name" in inspect.signature(activation).parameters

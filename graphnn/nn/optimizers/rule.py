@@ -141,6 +141,9 @@ def optimizer(
     Raises GraphError for a parameter of `update` that is nothing of these, a name used twice, a missing formula or
     one with a symbol of its own, a default outside of its domain, and the domain of no attribute.
     """
+    for what, table in (("state", state), ("attributes", attributes), ("domains", domains)):
+        if table is not None and not isinstance(given, Mapping):
+            raise GraphError(f"{name}: {what} is a dict by name, such as {{'v': 0}}, not {table!r:.40}")
     state, attributes, domains = dict(state or {}), dict(attributes or {}), dict(domains or {})
     names = ["w", "g", *state, *attributes]
     if not isinstance(name, str) or not name:
@@ -177,7 +180,10 @@ def _formulas(
     names = ["w", "g", *state, *attributes]
     asked = [*inspect.signature(update).parameters]
     if unknown := [p for p in asked if p not in names]:
-        raise GraphError(f"{name}: update asks for '{unknown[0]}'; there are {', '.join(names)}")
+        raise GraphError(
+            f"{name}: update asks for '{unknown[0]}'; there are {', '.join(names)}. A slot is declared with its first "
+            f"value, state={{'{unknown[0]}': 0}}, a constant with its default, attributes={{'{unknown[0]}': 0.9}}"
+        )
     given = as_symbolic(name, update, **{p: symbol(p) for p in asked})
     if not isinstance(given, Mapping):
         raise GraphError(f"{name}: update gives a dict of formulas, not {type(given).__name__}")
