@@ -142,7 +142,7 @@ def optimizer(
     one with a symbol of its own, a default outside of its domain, and the domain of no attribute.
     """
     for what, table in (("state", state), ("attributes", attributes), ("domains", domains)):
-        if table is not None and not isinstance(given, Mapping):
+        if table is not None and not isinstance(table, Mapping):
             raise GraphError(f"{name}: {what} is a dict by name, such as {{'v': 0}}, not {table!r:.40}")
     state, attributes, domains = dict(state or {}), dict(attributes or {}), dict(domains or {})
     names = ["w", "g", *state, *attributes]
