@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 from graphnn.lower.ir import Program, Stmt
 from graphnn.schedule.cost import CostModel
@@ -61,9 +62,9 @@ class Fuser:
     def _fuse_at(self, body: list[Effects], at: int) -> int | None:
         """Fuse statement `at` with another, in place. Returns where the result is; None if it fuses with none."""
         made, used = body[at].writes, body[at].touches
-        pairs = [(e, at) for e in range(at - 1, -1, -1) if not used.isdisjoint(body[e].writes)]
-        pairs += [(at, later) for later in range(at + 1, len(body)) if not made.isdisjoint(body[later].touches)]
-        for earlier, later in pairs:
+        before = ((e, at) for e in range(at - 1, -1, -1) if not used.isdisjoint(body[e].writes))
+        after = ((at, later) for later in range(at + 1, len(body)) if not made.isdisjoint(body[later].touches))
+        for earlier, later in chain(before, after):
             first, second = body[earlier], body[later]
             between = body[earlier + 1 : later]
             up = all(commute(e, second) for e in between)

@@ -31,12 +31,12 @@ def in_place(program: Program, machine: Machine) -> Program:
 
 def _merge_copy(program: Program, body: list[Effects], copy: Stmt, state: str, temp: str) -> list[Effects] | None:
     """The body without the copy state <- temp, where that is legal."""
-    rest = [e for e in body if e.stmt != copy]
+    rest = [e for e in body if state not in e.writes or e.stmt != copy]
     at = next((p for p, e in enumerate(rest) if temp in e.writes), None)
     if at is None or program.buffer(temp).role != "temp":
         return None
     producer = rest.pop(at)
-    if state in producer.writes or any({state, temp} & e.writes for e in rest):
+    if state in producer.writes or any(state in e.writes or temp in e.writes for e in rest):
         return None
     stored = {a.index for a in producer.accesses if a.buffer == temp}
     if len(stored) != 1 or any(a.buffer == state and a.index not in stored for a in producer.accesses):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import sympy
 from sympy.logic.boolalg import Boolean
@@ -53,13 +54,19 @@ def reduce_rational(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int] = lam
     if _terms(plain) > _LARGEST:
         return expr
     restore = {symbol: atom for atom, symbol in atoms.items()}
-    together = sympy.cancel(plain)
-    candidates = [together, *_spread(together)]
+    candidates = _forms(plain)
     written = {_ray(sympy.expand(e.args[0]))[1]: e.args[0] for e in expr.atoms(sympy.exp)}
     shown = [_decode(_rewrite(join_exponentials(c.xreplace(restore)), written), indicators) for c in candidates]
     return min(
         [expr, *shown], key=lambda form: (exposed(form), cost(form))
     )  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
+
+
+@lru_cache(2**10)
+def _forms(plain: sympy.Expr) -> tuple[sympy.Expr, ...]:
+    """The candidates of a rational function of generated symbols: layers and time steps of one kind share them."""
+    together = sympy.cancel(plain)
+    return together, *_spread(together)
 
 
 def _may_cancel(expr: sympy.Expr) -> bool:

@@ -39,6 +39,7 @@ class Simplifier:
     inlined: dict[str, Assignment] = field(default_factory=dict)
     made: dict[str, Assignment] = field(default_factory=dict)
     smooth: dict[str, Assignment] = field(default_factory=dict)
+    exponential: dict[str, Assignment] = field(default_factory=dict)  # of those the ones that hold exponentials
     sums: dict[str, ShiftedSum] = field(default_factory=dict)
     known: dict[tuple[object, ...], str] = field(default_factory=dict)  # equal reductions are made once
 
@@ -97,12 +98,15 @@ class Simplifier:
     def _make_map(self, assignment: Assignment) -> None:
         body = self._smooth(assignment.name, assignment.body)
         self.smooth[assignment.name] = replace(assignment, body=body)
+        if assignment.dtype in FLOATS and body.has(sympy.exp):
+            self.exponential[assignment.name] = self.smooth[assignment.name]
         self.made[assignment.name] = replace(assignment, body=self._stable(assignment.name, body))
 
     def _smooth(self, node: str, body: sympy.Expr) -> sympy.Expr:
         """Look through logarithms, then cancel."""
         seen = self._look_through_logs(body)
-        body = self.trace.record(node, "look through a logarithm", body, seen, self._saved(body))
+        if seen != body:
+            body = self.trace.record(node, "look through a logarithm", body, seen, self._saved(body))
         return self.trace.record(node, "cancel", body, reduce_rational(body, exposed_exponentials))
 
     def _stable(self, node: str, body: sympy.Expr) -> sympy.Expr:
@@ -118,14 +122,9 @@ class Simplifier:
             if part.name not in self.made:
                 self.made[part.name] = replace(part, body=stabilise(part.name, part.body, self.trace))
 
-    def _exponential(self) -> dict[str, Assignment]:
-        """The made maps that hold exponentials, as they were before stabilisation."""
-        return {name: a for name, a in self.smooth.items() if a.dtype in FLOATS and a.body.has(sympy.exp)}
-
     def _saved(self, body: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
         """What the saved outputs in a formula stand for."""
-        bodies = self._exponential()
-        return {e: inline(e, bodies) for e in entries(body) if e.operand in bodies}
+        return {e: inline(e, self.exponential) for e in entries(body) if e.operand in self.exponential}
 
     def _look_through_logs(self, body: sympy.Expr) -> sympy.Expr:
         """log(a) with a saved a = 1/(1 + exp(-z)) -> log(1/(1 + exp(-z))), where that logarithm then dissolves."""
@@ -133,7 +132,7 @@ class Simplifier:
         def visit(expr: sympy.Expr) -> sympy.Expr:
             if not isinstance(expr, sympy.log):
                 return expr
-            seen = inline(expr, self._exponential())
+            seen = inline(expr, self.exponential)
             if seen == expr:
                 return expr
             stable = stabilise("", seen, Trace())
@@ -150,7 +149,7 @@ class Simplifier:
             read_here = entries(expr)
             if len(read_here) != 1 or expr.free_symbols - read_here[0].free_symbols:
                 return expr
-            seen = inline(expr, self._exponential())
+            seen = inline(expr, self.exponential)
             if seen == expr:
                 return expr
             product = stabilise("", as_product(seen), Trace())

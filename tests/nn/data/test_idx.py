@@ -115,6 +115,7 @@ def test_what_does_not_fit_is_refused_with_the_evidence(tmp_path, content, evide
         (b"\x1f\x8b" + b"\0" * 30, "is damaged"),
         (gzip.compress(changed(4, 0x80)), "gzipped bytes cannot hold them"),
     ],
+    ids=["cut off", "less inside", "more inside", "no checksum", "zeros", "too large"],  # gzip writes the time of day
 )
 def test_damaged_gzip_data_is_refused(tmp_path, content, evidence):
     path = tmp_path / "images.gz"
