@@ -1,9 +1,10 @@
 """The register tile: one LLVM function that sums a block of a contraction in vector registers.
 
-    out[r, c] = sum over t of a[r, t]*b[t, c]        r < rows, c < vectors*lanes
+    out[r, c] = sum over t of a[r, t]*b[t, c]        r < rows, c < columns
 
-The accumulators are phi nodes of the loop over the terms, so they never leave the registers. Strides are
-arguments, so all contractions of a module share one function a shape. It has no debug location for that reason.
+Columns in the lanes: b is read in vectors along c, each element of a is the same in all lanes. Terms in the lanes
+(dot): both are read in vectors along t, whose lanes are added at the end of each chain. Strides are arguments, so all
+contractions of a module share one function a shape. It has no debug location for that reason.
 """
 
 from __future__ import annotations
@@ -11,50 +12,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphnn.emit.target import BYTES
+from graphnn.emit.chains import Chains, Level, TileShape
 from graphnn.emit.writer import Module, Value, Writer, constant, mangle, vector_type
-from graphnn.lower.ir import CHAIN
-from graphnn.simplify.expr import DType
-
-ELEMENT: dict[DType, str] = {"float32": "float", "float64": "double"}
-ROW_GROUP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class TileShape:
-    """`rows` times `vectors` accumulators; with `masked` the last vector may reach past the operand's last column."""
-
-    dtype: DType
-    lanes: int
-    rows: int
-    vectors: int
-    masked: bool
-
-    def name(self, depth: int) -> str:
-        """The function for `depth` levels of terms: tile.v16f32.14x2.masked.k1"""
-        vector = mangle(vector_type(ELEMENT[self.dtype], self.lanes))
-        return f"tile.{vector}.{self.rows}x{self.vectors}{'.masked' if self.masked else ''}.k{depth}"
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One reduced axis at run time: its extent, and how far (in elements) a and b lie apart along it."""
-
-    extent: Value
-    a_stride: Value
-    b_stride: Value
 
 
 @dataclass(frozen=True, slots=True)
 class TileOperands:
-    """What a tile reads: a[row*a_row + ...], b[column + ...], `terms` = the product of all levels' extents.
+    """What a tile reads: a[row*a_row + ...], b[column*b_column + ...], `terms` = the product of all levels' extents.
 
-    `levels` go from slowest to fastest; `columns` counts the valid lanes of the last vector of a masked tile.
+    `levels` go from slowest to fastest, the last one in steps of all lanes where terms are in the lanes; `columns`
+    counts the valid lanes of the last vector of a masked tile.
     """
 
     a: Value
     a_row: Value
     b: Value
+    b_column: Value
     columns: Value
     terms: Value
     levels: tuple[Level, ...]
@@ -63,13 +36,14 @@ class TileOperands:
 def call_tile(w: Writer, shape: TileShape, operands: TileOperands, out: Value) -> None:
     """Call the register tile of `shape`; its function is written into the module on first use.
 
-    `out` receives rows x (vectors*lanes) sums, row after row, aligned to a vector.
+    `out` receives rows x columns sums, row after row, rounded up to whole vectors, and is aligned to one.
     """
     depth = len(operands.levels)
     name = shape.name(depth)
     if name not in w.module.shared:
         w.module.shared[name] = _tile_function(w.module, name, shape, depth)
-    arguments = [out, operands.a, operands.a_row, operands.b, operands.columns, operands.terms]
+    o = operands
+    arguments = [out, o.a, o.a_row, o.b, o.b_column, o.columns, o.terms]
     for level, carry in zip(operands.levels, _carries(w, operands.levels), strict=True):
         arguments += [level.extent, *carry]
     w.do(f"call void @{name}({', '.join(map(str, arguments))})")
@@ -91,96 +65,36 @@ def _carries(w: Writer, levels: Sequence[Level]) -> list[tuple[Value, Value]]:
 
 
 def _tile_function(module: Module, name: str, shape: TileShape, depth: int) -> str:
-    """The text of a tile's function: chains of at most CHAIN terms, made of runs along the innermost level."""
+    """The text of a tile's function."""
     w = Writer(module)
     out, a, b = (Value("ptr", f"%{p}") for p in ("out", "a", "b"))
-    a_row, columns, terms = (Value("i64", f"%{p}") for p in ("a_row", "columns", "terms"))
+    a_row, b_column, columns, terms = (Value("i64", f"%{p}") for p in ("a_row", "b_column", "columns", "terms"))
     levels = [Level(*(Value("i64", f"%{p}{d}") for p in ("extent", "a_step", "b_step"))) for d in range(depth)]
-    values = [out, a, a_row, b, columns, terms]
+    values = [out, a, a_row, b, b_column, columns, terms]
     values += [value for level in levels for value in (level.extent, level.a_stride, level.b_stride)]
-
-    zero = constant("i64", 0)
-    tile = _Tile(w, shape, levels, a_row, columns)
-    # One chain even of no terms: the sum over nothing is 0 and has to be written.
-    bound = w.intrinsic("smax.i64", "i64", terms, constant("i64", 1))
-    with w.loop(zero, bound, step=CHAIN, carry=[a, b, *[zero] * (depth - 1)]) as chain:
-        left = w.binary("sub", terms, chain.index)
-        length = w.intrinsic("smin.i64", "i64", left, constant("i64", CHAIN))
-        chain.next, sums = tile.chain(chain.carried, length)
-        tile.flush(sums, out, w.compare("icmp eq", chain.index, zero))
+    tile: Chains = _Dot(w, shape, levels, a_row, b_column) if shape.dot else _Tile(w, shape, levels, a_row, columns)
+    tile.write([a, b, *[constant("i64", 0)] * (depth - 1)], terms, out)
     w.do("ret void")
     # Inlined into its only caller, LLVM's passes would take twice as long over it, to no gain.
     header = f"define internal void @{name}({', '.join(map(str, values))}) nounwind noinline {{"
     return "\n".join([header, "entry:", *w.lines, "}"])
 
 
-class _Tile:
-    """Writes the parts of one tile. A position is [a, b, digit...]: two addresses, and how far each level but the
-    outermost has counted.
-    """
+class _Tile(Chains):
+    """Columns in the lanes: each term is a column of a times a row of b."""
 
-    def __init__(self, w: Writer, shape: TileShape, levels: list[Level], a_row: Value, columns: Value) -> None:
-        self.w, self.shape, self.lanes, self.levels = w, shape, shape.lanes, levels
-        self.element, self.align = ELEMENT[shape.dtype], BYTES[shape.dtype]
-        self.type = vector_type(self.element, shape.lanes)
+    def __init__(self, w: Writer, shape: TileShape, levels: Sequence[Level], a_row: Value, columns: Value) -> None:
+        super().__init__(w, shape, levels)
         self.mask = lane_mask(w, columns, shape.lanes) if shape.masked else None
-        self.rows = [w.binary("mul", a_row, constant("i64", r)) for r in range(1, ROW_GROUP + 1)]
+        self.rows = self.distances(a_row)
 
-    def chain(self, position: list[Value], length: Value) -> tuple[list[Value], list[Value]]:
-        """The position after `length` terms, and their sums.
-
-        Each run along the innermost level is a loop of its own: an odometer in the innermost loop would be free in
-        cycles, but LLVM's scheduler then spills accumulators (54 GF/s where the run has 110).
-        """
-        w, zero = self.w, constant("i64", 0)
-        sums = [constant(self.type, 0.0)] * (self.shape.rows * self.shape.vectors)
-        if len(self.levels) == 1:
-            addresses, sums = self._run(position, length, sums)
-            return addresses, sums
-        with w.loop(zero, length, carry=[*position, *sums]) as runs:
-            a, b, *digits = runs.carried[: len(position)]
-            room = w.binary("sub", self.levels[-1].extent, digits[-1])
-            left = w.binary("sub", length, runs.index)
-            runs.step = w.intrinsic("smin.i64", "i64", room, left)
-            (a, b), sums = self._run([a, b], runs.step, runs.carried[len(position) :])
-            digits[-1] = w.binary("add", digits[-1], runs.step)
-            runs.next = [*self._turn(a, b, digits), *sums]
-        return runs.results[: len(position)], runs.results[len(position) :]
-
-    def _turn(self, a: Value, b: Value, digits: list[Value]) -> list[Value]:
-        """The odometer: every level that has run through its extent starts again, and the next outer one counts."""
-        w, zero = self.w, constant("i64", 0)
-        for depth in range(len(digits), 0, -1):
-            full = w.compare("icmp eq", digits[depth - 1], self.levels[depth].extent)
-            digits[depth - 1] = w.select(full, zero, digits[depth - 1])
-            outer = self.levels[depth - 1]
-            a = w.gep(self.element, a, w.select(full, outer.a_stride, zero))
-            b = w.gep(self.element, b, w.select(full, outer.b_stride, zero))
-            if depth > 1:
-                digits[depth - 2] = w.binary("add", digits[depth - 2], w.convert("zext", full, "i64"))
-        return [a, b, *digits]
-
-    def _run(self, addresses: list[Value], length: Value, sums: list[Value]) -> tuple[list[Value], list[Value]]:
-        """The addresses after `length` terms along the innermost level, and the sums with these terms."""
-        w, inner = self.w, self.levels[-1]
-        with w.loop(constant("i64", 0), length, carry=[*addresses, *sums]) as term:
-            a, b, *sums = term.carried
-            sums = self._multiply_add(a, b, sums)
-            term.next = [w.gep(self.element, a, inner.a_stride), w.gep(self.element, b, inner.b_stride), *sums]
-        return term.results[:2], term.results[2:]
-
-    def _multiply_add(self, a: Value, b: Value, sums: Sequence[Value]) -> list[Value]:
-        """The accumulators with one more term each: a column of a times a row of b."""
+    def multiply_add(self, a: Value, b: Value, sums: Sequence[Value]) -> list[Value]:
         w, vectors = self.w, self.shape.vectors
         right = [self._load_b(b, v) for v in range(vectors)]
-        new = []
-        for r in range(self.shape.rows):
-            # Rows are addressed in groups from the group's first, so that few registers hold their distances.
-            if r and r % ROW_GROUP == 0:
-                a = w.gep(self.element, a, self.rows[-1])
-            address = w.gep(self.element, a, self.rows[r % ROW_GROUP - 1]) if r % ROW_GROUP else a
+        new: list[Value] = []
+        for address in self.rows_of(a, self.rows, self.shape.rows):
             left = w.splat(w.ins(self.element, f"load {self.element}, {address}, align {self.align}"), self.lanes)
-            new += [w.fma(left, right[v], sums[r * vectors + v]) for v in range(vectors)]
+            new += [w.fma(left, right[v], sums[len(new) + v]) for v in range(vectors)]
         return new
 
     def _load_b(self, b: Value, vector: int) -> Value:
@@ -191,22 +105,54 @@ class _Tile:
         rest = (Value("i32", str(self.align)), self.mask, Value(self.type, "zeroinitializer"))
         return w.intrinsic(f"masked.load.{mangle(self.type)}.p0", self.type, address, *rest)
 
-    def flush(self, sums: Sequence[Value], out: Value, first: Value) -> None:
-        """Write the sums of the first chain, add those of the others."""
-        w, number = self.w, self.w.fresh("")
-        align = self.align * self.lanes
-        cells = [w.gep(self.element, out, constant("i64", k * self.lanes)) for k in range(len(sums))]
-        w.branch(first, f"write{number}", f"add{number}")
-        w.start(f"write{number}")
-        for cell, value in zip(cells, sums, strict=True):
-            w.do(f"store {value}, {cell}, align {align}")
-        w.jump(f"flushed{number}")
-        w.start(f"add{number}")
-        for cell, value in zip(cells, sums, strict=True):
-            before = w.ins(self.type, f"load {self.type}, {cell}, align {align}")
-            w.do(f"store {w.binary('fadd', before, value)}, {cell}, align {align}")
-        w.jump(f"flushed{number}")
-        w.start(f"flushed{number}")
+    def finish(self, sums: Sequence[Value]) -> list[Value]:
+        return list(sums)
+
+
+class _Dot(Chains):
+    """Terms in the lanes: each step is a vector of every row of a times one of every column of b."""
+
+    def __init__(self, w: Writer, shape: TileShape, levels: Sequence[Level], a_row: Value, b_column: Value) -> None:
+        super().__init__(w, shape, levels)
+        self.rows, self.columns = self.distances(a_row), self.distances(b_column)
+
+    def multiply_add(self, a: Value, b: Value, sums: Sequence[Value]) -> list[Value]:
+        right = [self._load(address) for address in self.rows_of(b, self.columns, self.shape.vectors)]
+        new: list[Value] = []
+        for address in self.rows_of(a, self.rows, self.shape.rows):
+            left = self._load(address)
+            new += [self.w.fma(left, column, sums[len(new) + c]) for c, column in enumerate(right)]
+        return new
+
+    def _load(self, address: Value) -> Value:
+        return self.w.ins(self.type, f"load {self.type}, {address}, align {self.align}")
+
+    def finish(self, sums: Sequence[Value]) -> list[Value]:
+        return [self._halved(sums[first : first + self.lanes]) for first in range(0, len(sums), self.lanes)]
+
+    def _halved(self, vectors: Sequence[Value]) -> Value:
+        """The sum of each vector's lanes, by halves; the sum of vector i is in lane i of the result.
+
+        Two vectors become one in which each has half as many lanes: 16 sums of 16 lanes take 15 adds and 30 shuffles.
+        """
+        w, width = self.w, self.lanes
+        while width > 1:
+            half, pairs = width // 2, []
+            for first in range(0, len(vectors), 2):
+                pair = vectors[first : first + 2]
+                starts = range(0, len(pair) * self.lanes, width)
+                low = self._shuffle(pair, [lane for s in starts for lane in range(s, s + half)])
+                high = self._shuffle(pair, [lane for s in starts for lane in range(s + half, s + width)])
+                pairs.append(w.binary("fadd", low, high))
+            vectors, width = pairs, half
+        (total,) = vectors
+        return total
+
+    def _shuffle(self, pair: Sequence[Value], lanes: Sequence[int]) -> Value:
+        """The named lanes of one or two vectors, one after the other; what is left of the result may be anything."""
+        chosen = ", ".join(f"i32 {lane}" for lane in lanes) + ", i32 poison" * (self.lanes - len(lanes))
+        second = pair[1].ref if len(pair) > 1 else "poison"
+        return self.w.ins(self.type, f"shufflevector {pair[0]}, {self.type} {second}, <{self.lanes} x i32> <{chosen}>")
 
 
 def lane_mask(w: Writer, count: Value, lanes: int) -> Value:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import names_in, offset_of, product, slope, total, written_by
+from graphnn.emit.chains import ELEMENT, Level, TileShape
 from graphnn.emit.environment import Mask
-from graphnn.emit.register_tile import ELEMENT, Level, TileOperands, TileShape, call_tile, lane_mask
+from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
+from graphnn.emit.target import BYTES
 from graphnn.emit.tile_shape import Cover, Tile, choose_cover
 from graphnn.emit.writer import Value, Writer, constant, vector_type
 from graphnn.errors import CompileError
@@ -33,8 +35,9 @@ ZERO, ONE = constant("i64", 0), constant("i64", 1)
 def emit_contract(context: EmitContext, contract: Contract) -> None:
     """Emit a Contract; see the loop IR for its meaning.
 
-    `a` and `b` are Loads whose offsets are affine in m, n and k, b's with unit stride along n; the body stores
-    to neither. All extents may be zero. Raises CompileError where that does not hold: schedule a packing copy.
+    `a` and `b` are Loads whose offsets are affine in m, n and k, b's with unit stride along n, or with terms in the
+    lanes both with unit stride along the last range of k; the body stores to neither. All extents may be zero. Raises
+    CompileError where that does not hold: schedule a packing copy.
     """
     if context.lanes != 1:
         raise CompileError(f"contraction {contract.name}: stands inside a vector loop; its own lanes run along n")
@@ -72,10 +75,14 @@ class _Contraction:
             raise self._error(f"factors of {contract.a.dtype} and {contract.b.dtype}, not of one floating dtype")
         self.dtype = contract.a.dtype
         self.lanes = context.target.lanes(self.dtype)
+        self.dot = contract.lanes > 1
+        self.columns = 1 if self.dot else self.lanes  # of one accumulator
         self.element = ELEMENT[self.dtype]
         self.a, self.b = self._offset(contract.a), self._offset(contract.b)
-        if self._slope(self.b, contract.b, contract.n) != index_constant(1):
-            raise self._error(f"{text(contract.b)} does not have unit stride along {contract.n.axis}")
+        along = contract.k[-1] if self.dot else contract.n
+        for factor, offset in ((contract.a, self.a), (contract.b, self.b))[0 if self.dot else 1 :]:
+            if self._slope(offset, factor, along) != index_constant(1):
+                raise self._error(f"{text(factor)} does not have unit stride along {along.axis}")
         for factor, offset, other in ((contract.a, self.a, contract.n), (contract.b, self.b, contract.m)):
             if other.axis in names_in(offset):
                 raise self._error(f"{text(factor)} depends on {other.axis}")
@@ -109,13 +116,17 @@ class _Contraction:
         """(extent, stride of a, stride of b) of each reduced axis, neighbours that run on merged into one.
 
         r0 < 3 (stride 8), r1 < 8 (stride 1)  ->  one level of extent 24, stride 1
+        With terms in the lanes the last axis counts vectors: r1 < 64 (stride 1)  ->  extent 4, stride 16.
         """
         c = self.contract
         levels: list[tuple[Expr, Expr, Expr]] = []
         for r in reversed(c.k):
             extent = extent_of(r)
             strides = self._slope(self.a, c.a, r), self._slope(self.b, c.b, r)
-            if extent == index_constant(1):
+            if self.dot and not levels:
+                step = index_constant(c.lanes)
+                strides, extent = (step, step), index_constant((_known(extent) or 0) // c.lanes)
+            if extent == index_constant(1) and (levels or not self.dot):
                 continue
             if levels and strides == tuple(product(levels[0][0], stride) for stride in levels[0][1:]):
                 levels[0] = (product(extent, levels[0][0]), *levels[0][1:])
@@ -155,7 +166,9 @@ class _Contraction:
         for level in levels:
             terms = w.binary("mul", terms, level.extent)
         a_row = self.context.value(self._slope(self.a, c.a, c.m))
-        return TileOperands(self._base(c.a, self.a), a_row, self._base(c.b, self.b), ZERO, terms, levels)
+        b_column = self.context.value(self._slope(self.b, c.b, c.n))
+        a, b = self._base(c.a, self.a), self._base(c.b, self.b)
+        return TileOperands(a, a_row, b, b_column, ZERO, terms, levels)
 
     def emit(self) -> None:
         """The loops over tiles."""
@@ -166,43 +179,54 @@ class _Contraction:
         for factor in (c.a, c.b):
             self._check_bounds(factor, operands, (m_extent, n_extent))
         cover = self._cover(len(operands.levels))
-        widths = [vectors * self.lanes for vectors, _ in cover.widths]
-        sums = w.alloca(self.element, max(cover.heights) * max(widths), context.target.vector_bytes)
+        widths = [vectors * self.columns for vectors, _ in cover.widths]
+        ragged = any(size % self.lanes for size in (_known(extent_of(c.n)) or 1, *widths))
+        # A ragged row's last vector reaches beyond it.
+        sums = w.alloca(self.element, max(cover.heights) * max(widths) + self.lanes + c.lanes, self._align())
         with w.loop(ZERO, n_extent) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
             width, columns.step = pick(w, left, widths)
             count = w.intrinsic("smin.i64", "i64", left, columns.step)
-            b = w.gep(self.element, operands.b, columns.index)
+            b = w.gep(self.element, operands.b, w.binary("mul", columns.index, operands.b_column))
             with w.loop(ZERO, m_extent) as rows, context.scope(self.changed):
                 height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
                 self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
                 m = w.binary("add", m_first, rows.index)
                 n = w.binary("add", n_first, columns.index)
-                self._epilogue(Span(m, rows.step), Span(n, count), columns.step, sums)
+                self._epilogue(Span(m, rows.step), Span(n, count), columns.step, sums, ragged)
 
     def _cover(self, depth: int) -> Cover:
         """The tiles of this contraction, if possible those that others of the module have written already."""
         rows, columns = (_known(extent_of(r)) for r in (self.contract.m, self.contract.n))
 
         def exists(tile: Tile) -> bool:
-            return TileShape(self.dtype, self.lanes, *tile).name(depth) in self.w.module.shared
+            return self._shape(*tile).name(depth) in self.w.module.shared
 
-        return choose_cover(rows, columns, self.lanes, self.context.target.vector_registers, exists)
+        return choose_cover(rows, columns, self.columns, self.context.target.vector_registers, exists)
+
+    def _shape(self, rows: int, vectors: int, masked: bool) -> TileShape:
+        return TileShape(self.dtype, self.contract.lanes if self.dot else self.lanes, rows, vectors, masked, self.dot)
+
+    def _align(self) -> int:
+        """The bytes to which the sums of a tile are aligned."""
+        return max(self.context.target.vector_bytes, self.contract.lanes * BYTES[self.dtype])
 
     def _call(self, cover: Cover, height: Value, width: Value, operands: TileOperands, sums: Value) -> None:
         """Call the tile of the cover that the indices `height` and `width` name."""
         w = self.w
         for column, (vectors, masked) in enumerate(cover.widths):
-            before = constant("i64", (vectors - 1) * self.lanes)
+            before = constant("i64", (vectors - 1) * self.columns)
             with w.when(w.compare("icmp eq", width, constant("i64", column))):
                 last = replace(operands, columns=w.binary("sub", operands.columns, before))
                 for row, rows in enumerate(cover.heights):
                     with w.when(w.compare("icmp eq", height, constant("i64", row))):
-                        call_tile(w, TileShape(self.dtype, self.lanes, rows, vectors, masked), last, sums)
+                        call_tile(w, self._shape(rows, vectors, masked), last, sums)
 
-    def _epilogue(self, rows: Span, columns: Span, pitch: Value, sums: Value) -> None:
+    def _epilogue(self, rows: Span, columns: Span, pitch: Value, sums: Value, ragged: bool) -> None:
         """The body at every vector and row of a tile whose sums lie row after row, `pitch` elements apart.
+
+        `ragged` rows may end in the middle of a vector.
 
         Rows run inside: the masked store of a ragged row's end and the load of the next row's start, 64 bytes each,
         overlap in memory, and next to each other the load waits for the store (784 x 30, 10 terms: 10.9 us, so 7.1).
@@ -212,7 +236,7 @@ class _Contraction:
         whole = w.binary("sub", columns.count, rest)
         with w.loop(ZERO, whole, step=lanes) as vector, context.scope(self.changed):
             self._rows(rows, columns.first, vector.index, pitch, sums, None)
-        if (_known(extent_of(self.contract.n)) or 1) % lanes > 0:
+        if ragged:
             mask = Mask(lane_mask(w, rest, lanes), occupied=True)
             with w.when(w.compare("icmp sgt", rest, ZERO)), context.scope(self.changed):
                 self._rows(rows, columns.first, whole, pitch, sums, mask)
@@ -223,7 +247,8 @@ class _Contraction:
         first, n = w.gep(self.element, sums, offset), w.binary("add", n_first, offset)
         with w.loop(ZERO, rows.count) as row, context.axis(c.m.axis, w.binary("add", rows.first, row.index)):
             address = w.gep(self.element, first, w.binary("mul", row.index, pitch))
-            value = w.ins(type_, f"load {type_}, {address}, align {context.target.vector_bytes}")
+            align = BYTES[self.dtype] if self.dot else context.target.vector_bytes
+            value = w.ins(type_, f"load {type_}, {address}, align {align}")
             with context.scope(self.changed), context.lockstep(c.n.axis, n, self.lanes, mask):
                 context.bind(c.name, value)
                 context.statements(c.body)

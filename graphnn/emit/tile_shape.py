@@ -47,10 +47,10 @@ def _is_new(_: Tile) -> bool:
 def choose_cover(
     rows: int | None, columns: int | None, lanes: int, registers: int, exists: Callable[[Tile], bool] = _is_new
 ) -> Cover:
-    """The cheapest cover of rows x columns; None stands for an extent known at run time only.
+    """The cheapest cover of rows x columns, `lanes` columns to a vector (1 where terms are in the lanes).
 
-    A constant extent gets exactly the tiles it needs: as many of one size as fit, and one of what is left. A tile
-    that `exists` in the module costs no compile time.
+    None stands for an extent known at run time only. A constant extent gets exactly the tiles it needs: as many of one
+    size as fit, and one of what is left. A tile that `exists` in the module costs no compile time.
     """
     candidates = [
         _cover(height, vectors, rows, columns, lanes)
@@ -83,10 +83,10 @@ def _heights(height: int, rows: int | None) -> tuple[int, ...]:
 def _widths(vectors: int, columns: int | None, lanes: int) -> tuple[tuple[int, bool], ...]:
     """As many of `vectors` as are full, then the rest; at run time the rest goes by single masked vectors."""
     if columns is None:
-        return ((vectors, False), (1, True))
+        return ((vectors, False), (1, lanes > 1))
     full, rest = divmod(columns, vectors * lanes)
     widths = ((vectors, False),) if full else ()
-    return (*widths, (-(-rest // lanes), rest % lanes > 0)) if rest else widths or ((1, True),)
+    return (*widths, (-(-rest // lanes), rest % lanes > 0)) if rest else widths or ((1, lanes > 1),)
 
 
 def _cost(cover: Cover, rows: int | None, columns: int | None, lanes: int, exists: Callable[[Tile], bool]) -> float:

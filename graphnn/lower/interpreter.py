@@ -193,18 +193,21 @@ class _Compiler:
         return _sequence(_set(slot, start), self.loops(fold.ranges, step))
 
     def contract(self, stmt: Contract) -> Action:
-        """Chains of at most CHAIN terms; a new chain starts from zero; the chains are added in ascending order."""
-        slot, fma = self.slot(stmt.name), fused(stmt.a.dtype)
+        """Chains of at most CHAIN terms in each lane; a new chain starts from zero; the chains are added in ascending
+        order, each after its lanes have been added in halves.
+        """
+        slot, lanes, fma = self.slot(stmt.name), stmt.lanes, fused(stmt.a.dtype)
         zero = PYTHON[stmt.a.dtype](0)
         a, b = self.value(stmt.a), self.value(stmt.b)
-        chains: list[Any] = []
+        chains: list[list[Any]] = []
         count = 0
 
         def step(env: Environment) -> None:
             nonlocal count
-            if count % CHAIN == 0:
-                chains.append(zero)
-            chains[-1] = fma(a(env), b(env), chains[-1])
+            lane = count % lanes
+            if count % (CHAIN * lanes) == 0:
+                chains.append([zero] * lanes)
+            chains[-1][lane] = fma(a(env), b(env), chains[-1][lane])
             count += 1
 
         terms, body = self.loops(stmt.k, step), self.block(stmt.body)
@@ -214,13 +217,21 @@ class _Compiler:
             count = 0
             chains.clear()
             terms(env)
-            total = chains[0] if chains else zero
+            total = _halved(chains[0]) if chains else zero
             for chain in chains[1:]:
-                total = total + chain
+                total = total + _halved(chain)
             env[slot] = total
             body(env)
 
         return self.loops((stmt.m, stmt.n), element)
+
+
+def _halved(lanes: list[Any]) -> Any:
+    """The sum of a power of two of numbers: (s0 + s2) + (s1 + s3)."""
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = [low + high for low, high in zip(lanes[:half], lanes[half:], strict=True)]
+    return lanes[0]
 
 
 def _call(function: Callable[..., Any], args: tuple[Value, ...]) -> Value:

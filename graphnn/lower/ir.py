@@ -6,7 +6,7 @@
             | If(condition, body)
             | Let(name, value)
             | Fold(name, reducer, ranges, guard, value)
-            | Contract(name, m, n, k, a, b, body)
+            | Contract(name, m, n, k, a, b, body, lanes)
             | Store(buffer, index, value)
             | Accumulate(buffer, index, reducer, value)
 
@@ -21,6 +21,10 @@ Expressions are those of `simplify/expr.py`, without Reduce. Meaning of the stat
 - Contract runs, for every (m, n), Local(name) = sum over k of a*b as fma in ascending row-major k (chains of at most
   CHAIN terms, then the chains' sums added in ascending order), then `body` once. `a` does not depend on n,
   nor `b` on m. It means Fold inside two loops; it exists because it is what register tiles are made of.
+  With `lanes` > 1 (a power of two) the terms are taken `lanes` at a time along the last range of k, whose extent is a
+  constant multiple of it: term t of a run is in lane t % lanes. A chain has at most CHAIN terms in each lane, every
+  lane a chain of fma by itself; then the lanes are added in halves, lane l and lane l + lanes/2 and so on, and the
+  chains' sums as above.
 - Store writes one element. Accumulate combines one element in place: buffer[index] = combine(buffer[index], value).
 - Buffers: `input`, `state` and `output` belong to the caller, `temp` to the arena. A state may be loaded and stored.
 """
@@ -34,7 +38,7 @@ from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
 from graphnn.simplify.formula import Role
 from graphnn.simplify.once import hashed_once
 
-CHAIN = 512  # terms of one multiply-add chain in a contraction; then a new chain starts
+CHAIN = 512  # terms (of each lane) of one multiply-add chain in a contraction; then a new chain starts
 
 Kind = Literal["serial", "parallel", "vector"]
 
@@ -53,7 +57,7 @@ class Buffer:
 class Node:
     """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
-    __slots__ = ("_accesses", "_computed", "_contracted", "_extents", "_hash", "_names", "_nest", "_uses")
+    __slots__ = ("_accesses", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
 
 
 @hashed_once
@@ -102,6 +106,7 @@ class Contract(Node):
     b: Expr
     body: tuple[Stmt, ...]
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    lanes: int = 1
 
 
 @hashed_once

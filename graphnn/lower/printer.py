@@ -9,7 +9,7 @@
           h[i0, i1] = tanh(s0)
 
 A fold shows what it adds per term: fma(a, b, s0) where the multiply-add is fused, the bare value where it is not.
-Layouts are shown unless row-major, kinds of loops unless serial.
+Layouts are shown unless row-major, kinds of loops unless serial, the lanes of a contraction unless one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def header(stmt: Stmt) -> str:
         case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard):
             test = "" if guard is None else f" if {text(guard)}"
             return f"fold {name} = {reducer}[{_ranges(ranges)}{test}] {_term(stmt)}"
-        case Contract(name=name, m=m, n=n, k=k, a=a, b=b):
-            bounds = f"m: {_ranges((m,))}; n: {_ranges((n,))}; k: {_ranges(k)}"
+        case Contract(name=name, m=m, n=n, k=k, a=a, b=b, lanes=lanes):
+            along = "" if lanes == 1 else f" in {lanes} lanes"
+            bounds = f"m: {_ranges((m,))}; n: {_ranges((n,))}; k: {_ranges(k)}{along}"
             return f"contract {name} = sum[{bounds}] fma({text(a)}, {text(b)}, {name}):"
         case Store(buffer=buffer, index=index, value=value):
             return f"{_element(buffer, index)} = {text(value)}"

@@ -2,7 +2,7 @@
 
 Names: buffers, sizes, axes and locals exist where they are used and are bound once in a scope. Types: see
 `types.py`. Statements: nothing stores into an input, a fold's or loop's bounds are the same in every lane of a
-vector axis, the factors of a Contract do not depend on the other factor's axis.
+vector axis, the factors of a Contract do not depend on the other factor's axis, its last range fills its lanes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from graphnn.errors import CompileError
+from graphnn.lower.affine import Affine, affine
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
 from graphnn.lower.printer import header
 from graphnn.lower.types import check_operation
@@ -124,6 +125,8 @@ class _Scope:
                 raise CompileError(f"{where} the factor {text(factor)} depends on {other}")
         if stmt.a.dtype != stmt.b.dtype or stmt.a.dtype not in ("float32", "float64"):
             raise CompileError(f"{where} the factors are {stmt.a.dtype} and {stmt.b.dtype}, not one floating dtype")
+        if stmt.lanes != 1:
+            _check_lanes(stmt, where)
         body = self.bound((stmt.m, stmt.n), where)
         body = replace(body, locals=dict(body.locals))
         body.bind(stmt.name, stmt.a.dtype, (stmt.a, stmt.b), where)
@@ -207,6 +210,14 @@ def _line(stmt: Stmt) -> str:
         return header(stmt)
     except (KeyError, IndexError):
         return f"{stmt}:"
+
+
+def _check_lanes(stmt: Contract, where: str) -> None:
+    if stmt.lanes < 1 or stmt.lanes & (stmt.lanes - 1):
+        raise CompileError(f"{where} {stmt.lanes} lanes are no power of two")
+    extent = affine(stmt.k[-1].hi).plus(affine(stmt.k[-1].lo), -1) if stmt.k else Affine((), 1)
+    if extent.terms or extent.constant % stmt.lanes:
+        raise CompileError(f"{where} the last range of k is no constant multiple of {stmt.lanes} lanes")
 
 
 def _check_reducer(reducer: str, value: Expr, where: str) -> None:

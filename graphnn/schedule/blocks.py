@@ -25,7 +25,6 @@ from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel, wrap
 from graphnn.schedule.statements import Body, accesses, bound_ranges, fresh_name, names_in, reads, rewrite, statements
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, axes_of, index_constant, rebuild, walk
-from graphnn.simplify.once import once
 
 
 def block_examples(program: Program, machine: Machine) -> Program:
@@ -35,29 +34,14 @@ def block_examples(program: Program, machine: Machine) -> Program:
 
     All temps of three or more dimensions whose leading extent is the number of examples, or none; inputs of such shape
     are copied into the new order once. Left alone: a number of examples that is not known, or no multiple of the lanes.
+    Compared are contractions with outputs in lanes: for weight gradients alone the other order never paid.
     """
     blocked = in_blocks(program, machine.lanes("float32"))
     if blocked is None:
         return program
     options = [program, blocked]
-    costs = [_cost(contract_once(option, machine), machine) for option in options]
+    costs = [_cost(contract(option, machine, dots=False), machine) for option in options]
     return options[costs.index(min(costs))]
-
-
-def contract_once(program: Program, machine: Machine) -> Program:
-    """The pass `contract`, whose result for the program that `block_examples` chose is known from its cost.
-
-    for i0: for i1: acc = sum[r0](x[i0, r0]*W[r0, i1]); h[i0, i1] = acc  ->  as in `schedule/contract.py`
-    """
-    known = _contracted(program)
-    if machine not in known:
-        known[machine] = contract(program, machine)
-    return known[machine]
-
-
-@once("_contracted")
-def _contracted(program: Program) -> dict[Machine, Program]:
-    return {}
 
 
 def in_blocks(program: Program, lanes: int) -> Program | None:

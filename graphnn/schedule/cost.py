@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from graphnn.lower.affine import affine
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
 from graphnn.schedule.affine import coefficient, layouts, stride
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import nested, own_expressions
@@ -19,9 +19,13 @@ from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Siz
 from graphnn.simplify.once import once
 
 TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
+DOT_COLUMNS = 4  # of a tile with terms in its lanes
+CALL = 250  # instructions to enter and leave such a tile: its sums are written one by one
+HALVES = 3  # two shuffles and an add for each sum of lanes, where a vector's worth of sums is made at once
 LINE, CACHE_LINES = 16, 512  # float32 of a cache line, and the lines of a first-level cache of 32 KB
-SECOND_LINES = 8192  # lines of half of a second-level cache of 1 MB
+SECOND_LINES, SETS = 8192, 1024  # lines of half of a second-level cache of 1 MB, and its sets
 MISS = 6  # a line that comes from the second level or further
+NEAR = 1  # the same for a line that comes from the second level for sure, and in a long run
 SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetched, and again for the lane's neighbour
 UNKNOWN_LANES = 2  # a size that is not known before the call may be 1 and leave the other lanes empty
 SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
@@ -156,8 +160,8 @@ class CostModel:
                 return extent(lo, hi) * self.body(body, axis, lanes)
             case Fold(ranges=ranges, value=value):
                 return volume(ranges) * (self.expression(value, axis, lanes) + LATENCY)
-            case Contract(m=m, n=n, k=k, a=a, b=b, body=body):
-                return self.contraction(m, n, k, a, b, body)
+            case Contract():
+                return self.contraction(stmt)
             case If(body=body):
                 return expressions + self.body(body, axis, lanes)
             case Store(buffer=buffer, index=index) | Accumulate(buffer=buffer, index=index):
@@ -165,21 +169,37 @@ class CostModel:
             case Let():
                 return expressions
 
-    def contraction(self, m: Range, n: Range, k: tuple[Range, ...], a: Expr, b: Expr, body: Iterable[Stmt]) -> float:
+    def contraction(self, c: Contract) -> float:
         """A tile's multiply-adds and loads, its epilogue, and the lines that do not stay in the first cache.
 
         A tile's columns of `b` are read by all rows before the next columns come: `a` is read once for each.
         """
-        body = tuple(body)
-        lanes = self.lanes(body)
-        rows, terms = volume((m,)), volume(k)
-        vectors = math.ceil(volume((n,)) / lanes) * (1 if is_known(n) else UNKNOWN_LANES)
-        loads = 1 / max(1.0, min(rows, TILE_ROWS)) + 1 / max(1.0, min(vectors, TILE_VECTORS))
-        scattered = sum(isinstance(s, Store) and not self._runs_along(s.buffer, s.index, n.axis) for s in body)
-        epilogue = self.body(body, n.axis, lanes) + SCATTER * lanes * scattered
-        again = math.ceil(rows / TILE_ROWS) if terms * min(vectors, TILE_VECTORS) > SECOND_LINES else 1
-        misses = self.misses(a, (m, *k)) * math.ceil(vectors / TILE_VECTORS) + self.misses(b, (n, *k)) * again
-        return rows * vectors * (terms * max(1.0, loads) + epilogue) + MISS * misses
+        lanes = self.lanes(c.body)
+        rows, columns, terms = volume((c.m,)), volume((c.n,)), volume(c.k) / c.lanes
+        vectors = math.ceil(columns / lanes) * (1 if is_known(c.n) or c.lanes > 1 else UNKNOWN_LANES)
+        accumulators, at_once = (vectors, TILE_VECTORS) if c.lanes == 1 else (columns, DOT_COLUMNS)
+        loads = 1 / max(1.0, min(rows, TILE_ROWS)) + 1 / max(1.0, min(accumulators, at_once))
+        scattered = sum(isinstance(s, Store) and not self._runs_along(s.buffer, s.index, c.n.axis) for s in c.body)
+        epilogue = self.body(c.body, c.n.axis, lanes) + SCATTER * lanes * scattered
+        work = rows * (accumulators * terms * max(1.0, loads) + vectors * epilogue)
+        tall, wide = math.ceil(rows / TILE_ROWS), math.ceil(accumulators / at_once)
+        again = tall if c.lanes > 1 or volume(c.k) * min(accumulators, at_once) > SECOND_LINES else 1
+        misses = self.misses(c.a, (c.m, *c.k)) * wide + self.misses(c.b, (c.n, *c.k)) * again
+        if c.lanes == 1:
+            return work + MISS * misses
+        sums = rows * accumulators * HALVES * math.ceil(terms / CHAIN) + CALL * tall * wide
+        return work + sums + (NEAR if self.stay(c) else MISS) * misses
+
+    def stay(self, c: Contract) -> bool:
+        """Whether both factors stay in half of the second-level cache until the next contraction over other axes."""
+        sizes = []
+        for factor, own in ((c.a, c.m), (c.b, c.n)):
+            size, row = self.lines(factor, (own, *c.k)), self.lines(factor, c.k)
+            places = SETS // math.gcd(int(self.distance(factor, own.axis) // LINE), SETS)
+            sizes.append(size)
+            if size > SECOND_LINES / SETS * min(SETS, places * row):  # rows that share their sets put each other out
+                return False
+        return sum(sizes) <= SECOND_LINES
 
     def copy(self, ranges: tuple[Range, ...], value: Expr, lanes: int) -> float:
         """Storing a value over ranges, the last one in lanes; beyond the first cache its lines count, too."""
@@ -190,11 +210,13 @@ class CostModel:
 
     def misses(self, factor: Expr, loops: Iterable[Range]) -> float:
         """The lines of a factor, where they are more than the first cache has."""
-        lines = self.lines(factor, loops) if isinstance(factor, Load) else 0.0
+        lines = self.lines(factor, loops)
         return lines if lines > CACHE_LINES else 0.0
 
-    def lines(self, load: Load, loops: Iterable[Range]) -> float:
+    def lines(self, load: Expr, loops: Iterable[Range]) -> float:
         """How many cache lines the loops touch: whole rows of whole dimensions are one run of memory."""
+        if not isinstance(load, Load):
+            return 0.0
         ranges = tuple(loops)
         spans = [
             1 + sum(abs(coefficient(e, r.axis) or 1) * (volume((r,)) - 1) for r in ranges if r.axis in axes_of(e))
@@ -206,6 +228,17 @@ class CostModel:
             run, apart = (run * spans[d], apart) if whole else (run, apart * spans[d])
             whole = whole and shape is not None and spans[d] >= estimate(shape[d])
         return apart * math.ceil(run / LINE)
+
+    def distance(self, load: Expr, axis: str) -> float:
+        """How many elements one step of an axis goes in memory."""
+        shape = self.shapes.get(load.buffer) if isinstance(load, Load) else None
+        if not isinstance(load, Load) or shape is None:
+            return 0.0
+        total, step = 0.0, 1.0
+        for d in reversed(self.layouts[load.buffer]):
+            total += step * (coefficient(load.index[d], axis) or 0)
+            step *= estimate(shape[d])
+        return total
 
     def _runs_along(self, buffer: str, index: tuple[Expr, ...], axis: str) -> bool:
         layout = self.layouts.get(buffer)

@@ -63,19 +63,21 @@ class Space:
     names: set[str]
 
 
-def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, lanes: bool) -> Side | None:
-    """How a factor is read by a tile; where `lanes`, its own axis needs unit stride. None where nothing will do.
+def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, along: Range | None) -> Side | None:
+    """How a factor is read by a tile that needs unit stride along `along`: its own axis, the last of k, or none.
+
+    None where nothing will do.
 
     In place, if it is an affine load. With zeros around it, if its conditions say no more than that an affine load is
     in range (a convolution's padding, and the adjoint of one without): x[p - 1] if 1 <= p -> x.packed[p], with
     x.packed[0] = 0. Else it is packed into [k..., n] or [m, k...] through its own expression. A copy with zeros lies in
-    memory as its source does, except that where `lanes` its own axis is the fastest.
+    memory as its source does, except that the dimension of `along` is the fastest.
     """
     layout = space.program.buffer(factor.buffer).layout if isinstance(factor, Load) else ()
-    if guard is None and isinstance(factor, Load) and _readable(factor, own, lanes, layout):
+    if guard is None and isinstance(factor, Load) and _readable(factor, along, layout):
         return Side(factor, own, None)
-    padded = _pad(space, factor, guard, own if lanes else None)
-    if padded is not None and _readable(Load("", padded.index, factor.dtype), own, lanes, padded.layout):
+    padded = _pad(space, factor, guard, along)
+    if padded is not None and _readable(Load("", padded.index, factor.dtype), along, padded.layout):
         return Side(factor, own, padded)
     k: tuple[Range, ...] | None = space.k
     if not all(is_size(bound) for r in (own, *space.k) for bound in (r.lo, r.hi)):
@@ -84,18 +86,18 @@ def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, lanes: b
         k = space.hull if whole else None
     if k is None:
         return None
-    ranges = (*k, own) if lanes else (own, *k)
+    ranges = (*k, own) if along == own else (own, *k)
     index = tuple(map(position_in, ranges))
     return Side(factor, own, Copy(ranges, _where(guard, factor), index, default_layout(index)))
 
 
-def _readable(load: Load, own: Range, lanes: bool, layout: Sequence[int]) -> bool:
-    return is_affine(load.index) and (not lanes or stride(load.index, own.axis, layout) == 1)
+def _readable(load: Load, along: Range | None, layout: Sequence[int]) -> bool:
+    return is_affine(load.index) and (along is None or stride(load.index, along.axis, layout) == 1)
 
 
-def _layout_for(layout: tuple[int, ...], index: Sequence[Expr], own: Range | None) -> tuple[int, ...]:
-    """A source's layout, with the dimension that the axis in lanes moves along as the fastest."""
-    fast = [d for d in layout if own is not None and own.axis in axes_of(index[d])]
+def _layout_for(layout: tuple[int, ...], index: Sequence[Expr], along: Range | None) -> tuple[int, ...]:
+    """A source's layout, with the dimension that an axis moves along as the fastest."""
+    fast = [d for d in layout if along is not None and along.axis in axes_of(index[d])]
     return (*(d for d in layout if d not in fast), *fast)
 
 
@@ -104,7 +106,7 @@ def _where(guard: Expr | None, value: Expr) -> Expr:
     return value if guard is None else Op("select", (guard, value, zero), value.dtype, value.origin)
 
 
-def _pad(space: Space, factor: Expr, guard: Expr | None, own: Range | None) -> Copy | None:
+def _pad(space: Space, factor: Expr, guard: Expr | None, along: Range | None) -> Copy | None:
     """The copy of a loaded buffer with zeros wherever the loops reach beyond it.
 
     Only where the conditions follow from the load being in range; that it is in range under them is given. Without a
@@ -143,7 +145,7 @@ def _pad(space: Space, factor: Expr, guard: Expr | None, own: Range | None) -> C
             checks.append(Op("lt", (p, f.plus(past, -1).shifted(1).expr()), "bool"))
     value = _where(conjunction(checks), Load(factor.buffer, index, factor.dtype, factor.origin))
     shifted = tuple(f.plus(lo, -1).expr() for f, lo in zip(forms, lows, strict=True))
-    return Copy(copied, value, shifted, _layout_for(space.program.buffer(factor.buffer).layout, shifted, own))
+    return Copy(copied, value, shifted, _layout_for(space.program.buffer(factor.buffer).layout, shifted, along))
 
 
 def _follows(condition: Expr, inside: Sequence[Affine], known: dict[str, Range]) -> bool:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from graphnn.errors import CompileError
 from graphnn.lower.ir import Program
 from graphnn.lower.verify import verify
-from graphnn.schedule.blocks import block_examples, contract_once
+from graphnn.schedule.blocks import block_examples
+from graphnn.schedule.contract import contract
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
@@ -27,7 +28,7 @@ class Pass(NamedTuple):
 # joins the contraction that computes its gradient; layouts are set before fusion, so that nests agree on their lanes.
 PASSES = (
     Pass("blocks", block_examples),
-    Pass("contract", contract_once),
+    Pass("contract", contract),
     Pass("split_reductions", split_reductions),
     Pass("in_place", in_place),
     Pass("layout", permute_layouts),

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from graphnn.lower.guards import guarded
-from graphnn.lower.ir import Buffer, Fold, Program, Stmt, Store
+from graphnn.lower.ir import Fold, Program, Stmt
 from graphnn.schedule.affine import (
     ZERO,
     ceildiv,
-    default_layout,
     extent_of,
     integer,
     is_size,
     layouts,
-    position_in,
     stride,
 )
 from graphnn.schedule.cost import volume
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.nest import Nest, peel, wrap
+from graphnn.schedule.nest import Nest, peel
+from graphnn.schedule.partial_sums import MAX_PARTIALS, Cut, Level, take_apart
 from graphnn.schedule.statements import fresh_name, names_in
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, index_constant, substitute, walk
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, index_constant, walk
 
 CHAIN = 128  # terms of one chain
 COLUMNS = 64  # Interleaved chains where the reduced axis is the one with unit stride: 4 vectors of 16 float32 hide
 # the latency of an add. Not the machine's lane count: the order of the terms is the same on all.
 UNKNOWN = 2**20  # a size that is not known before the call gets as many levels as this many terms need
-MAX_PARTIALS = 2**22  # partial results, beyond which a temp of them costs more than the long chain: 16 MB of float32
 
 
 def split_reductions(program: Program, machine: Machine) -> Program:
@@ -60,30 +57,6 @@ def split_reductions(program: Program, machine: Machine) -> Program:
     return replace(program, buffers=tuple(buffers), body=tuple(body))
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One step: the nest that stores partial results, and the old nest, which now reduces those."""
-
-    partial: Stmt
-    rest: Stmt
-    buffer: Buffer
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How ranges are cut: axes of the partial results (as stored, as reduced later), and the chain of each.
-
-    `runs_along` tells that the chain was along memory, so that partial results should be too.
-    """
-
-    runs_along: bool
-    stored: tuple[Range, ...]
-    reduced: tuple[Range, ...]
-    chain: tuple[Range, ...]
-    guard: Expr | None
-    position: dict[Expr, Expr]
-
-
 def _split(nest: Nest, memory: dict[str, tuple[int, ...]], names: set[str]) -> Level | None:
     fold = nest.body[0] if nest.body else None
     if not isinstance(fold, Fold) or nest.contract is not None:
@@ -95,20 +68,7 @@ def _split(nest: Nest, memory: dict[str, tuple[int, ...]], names: set[str]) -> L
     cut = _cut(nest, fold, memory, names)
     if volume((*nest.loops, *cut.stored)) > MAX_PARTIALS:
         return None
-
-    stored = (*nest.loops, *cut.stored) if cut.runs_along else (*cut.stored, *nest.loops)
-    shape = tuple(map(extent_of, stored))
-    source = next((e.buffer for e in walk(fold.value) if isinstance(e, Load)), fold.name)
-    dtype = fold.value.dtype
-    buffer = Buffer(fresh_name(f"{source}.partial", names), dtype, shape, "temp", default_layout(shape))
-    index = tuple(map(position_in, stored))
-    guard = guarded(cut.guard, None if fold.guard is None else substitute(fold.guard, cut.position))
-    name = fresh_name(fold.name, names)
-    chain = replace(fold, name=name, ranges=cut.chain, guard=guard, value=substitute(fold.value, cut.position))
-    (partial,) = wrap(stored, (chain, Store(buffer.name, index, Local(name, dtype, fold.origin), fold.origin)))
-    upper = replace(fold, ranges=cut.reduced, guard=None, value=Load(buffer.name, index, dtype, fold.origin))
-    (rest,) = wrap(nest.loops, (upper, *nest.body[1:]))
-    return Level(partial, rest, buffer)
+    return take_apart(nest, fold, cut, names)
 
 
 def _cut(nest: Nest, fold: Fold, memory: dict[str, tuple[int, ...]], names: set[str]) -> Cut:

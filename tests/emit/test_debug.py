@@ -62,6 +62,18 @@ def test_what_a_contraction_reads_is_checked(rows: int, inner: int, failed: tupl
     assert ((emitted.checks[code].buffer, emitted.checks[code].dimension) if code else None) == failed
 
 
+@pytest.mark.parametrize(("columns", "terms", "failed"), [(3, 32, None), (4, 32, ("b", 0)), (3, 48, ("a", 1))])
+def test_what_a_contraction_in_lanes_reads_is_checked(columns: int, terms: int, failed: tuple[str, int] | None) -> None:
+    a, b, y = buffer("a", (4, 32)), buffer("b", (3, 32)), buffer("y", (4, 4), role="output")
+    m, n, k = (Range(axis, integer(0), integer(hi)) for axis, hi in (("m", 4), ("n", columns), ("k", terms)))
+    body = (Store("y", (Axis("m"), Axis("n")), Local("t", "float32")),)
+    factors = load(a, Axis("m"), Axis("k")), load(b, Axis("n"), Axis("k"))
+    emitted = emit(program((Contract("t", m, n, (k,), *factors, body, lanes=16),), a, b, y), host(), debug=True)
+    arrays = [np.zeros(shape, "float32") for shape in ((4, 32), (3, 32), (4, 4))]
+    code = run_module(emitted, host(), arrays, [])
+    assert ((emitted.checks[code].buffer, emitted.checks[code].dimension) if code else None) == failed
+
+
 def test_every_origin_is_a_line_of_the_assembly() -> None:
     hidden, scaled, stored = Origin("hidden"), Origin("hidden", 1, "scale", (Origin("hidden"),)), Origin("out")
     root = Op("sqrt", (Load("x", (integer(0), I), "float32", hidden),), "float32", hidden)

@@ -7,7 +7,7 @@ import pytest
 from graphnn.emit.tile_shape import Cover, choose_cover
 
 EXTENTS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 512, 784)
-MACHINES = [(16, 32), (8, 32), (8, 16), (4, 16), (2, 16)]  # lanes, registers
+MACHINES = [(16, 32), (8, 32), (8, 16), (4, 16), (2, 16), (1, 32), (1, 16)]  # lanes, registers
 
 
 def walk(extent: int, sizes: list[int]) -> list[int]:

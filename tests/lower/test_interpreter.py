@@ -166,6 +166,21 @@ def test_contract_sums_in_chains(terms):
     assert y[0, 0] == sum(chains)
 
 
+@pytest.mark.parametrize("steps", [0, 1, CHAIN, CHAIN + 1])
+def test_contract_in_lanes_adds_the_lanes_of_each_chain_in_halves(steps):
+    """Lane 0 begins with a number that swallows what is added to it: lane 2 is added first, then lanes 1 and 3."""
+    store = Store("y", (e("m"), e("n")), Local("s", "float32"))
+    stmt = Contract(
+        "s", span("m", 1), span("n", 1), (span("k", 4 * steps),), at("x", "k", "m"), e(1.0), (store,), lanes=4
+    )
+    x, y = np.zeros((4 * steps, 1), np.float32), poison(1, 1)
+    if steps:
+        x[:4, 0] = 2**25, 1, -(2**25), 1
+        x[4::4] = 1  # lost in lane 0, but not in the next chain
+    run(program(stmt, x=(4 * steps, 1), y=(1, 1)), {"x": x, "y": y})
+    assert y[0, 0] == (0 if steps == 0 else 2 + (steps > CHAIN))
+
+
 def test_contract_is_a_matmul():
     a, b = np.random.default_rng(2).standard_normal((2, 5, 6)).astype(np.float32)
     x, y = np.stack([a, b]), poison(5, 5)

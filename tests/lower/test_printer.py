@@ -24,6 +24,8 @@ program every(N, K)
       t[i0, i1] = max(t[i0, i1], t0)
   contract c0 = sum[m: 0 <= m0 < N; n: 0 <= n0 < K; k: 0 <= k0 < 2, 0 <= k1 < 2] fma(x[m0, k0], x[k1, n0], c0):
     t[m0, n0] = c0
+  contract c1 = sum[m: 0 <= m0 < N; n: 0 <= n0 < K; k: 0 <= k0 < 2, 0 <= k1 < 2 in 2 lanes] fma(x[m0, k1], 1.5, c1):
+    t[m0, n0] = c1
   y[] = 1.5
 """
 
@@ -41,7 +43,7 @@ def every(origin=None):
         Accumulate("t", element, "max", t0, origin),
     )
     ranges = span("m0", "N"), span("n0", "K"), (span("k0", 2), span("k1", 2))
-    product = Store("t", (e("m0"), e("n0")), Local("c0", "float32"))
+    product, second = (Store("t", (e("m0"), e("n0")), Local(name, "float32")) for name in ("c0", "c1"))
     buffers = (
         Buffer("x", "float32", (e("N"), e(4)), "input", (0, 1)),
         Buffer("t", "float32", (op("mul", "N", "K"), e(4)), "temp", (1, 0)),
@@ -50,6 +52,7 @@ def every(origin=None):
     body = (
         For("i0", e(0), e("N"), (For("i1", e(1), e(4), inner, "vector"),), "parallel"),
         Contract("c0", *ranges, at("x", "m0", "k0"), at("x", "k1", "n0"), (product,), origin),
+        Contract("c1", *ranges, at("x", "m0", "k1"), e(1.5), (second,), origin, lanes=2),
         Store("y", (), e(1.5), origin),
     )
     return Program("every", ("N", "K"), buffers, body)

@@ -37,11 +37,11 @@ def store(value=ZERO, buffer="y", index=("i0",)):
     return Store(buffer, tuple(map(e, index)), value)
 
 
-def contract(a=None, b=None, k=None, n=None, body=()):
+def contract(a=None, b=None, k=None, n=None, body=(), lanes=1):
     a = at("x", "m0", "k0") if a is None else a
     b = at("x", "k0", "n0") if b is None else b
     n = span("n0", 4) if n is None else n
-    return Contract("s0", span("m0", "N"), n, (span("k0", 4) if k is None else k,), a, b, body)
+    return Contract("s0", span("m0", "N"), n, (span("k0", 4) if k is None else k,), a, b, body, lanes=lanes)
 
 
 def test_valid_program():
@@ -54,6 +54,7 @@ def test_valid_program():
         ),
         loop(store(), axis="i0"),  # a sibling may reuse a name
         contract(body=(Store("y", (e("m0"),), Local("s0", F)), Let("t0", e("n0")))),
+        contract(k=span("k0", op("add", "N", 4), "N"), lanes=4),
         fold(at("x", "r0", "r1"), span("r0", 4), span("r1", op("add", "r0", 1))),  # triangular
     )
     verify(program(*body))
@@ -98,6 +99,10 @@ INVALID = [
     ("the axis m0 is not bound here", contract(n=span("n0", "m0"))),
     ("the axis k0 is not bound here", contract(body=(store(at("x", "k0", 0), index=("m0",)),))),
     ("the factors are int64 and int64", contract(a=e(1), b=e(1))),
+    ("6 lanes are no power of two", contract(lanes=6)),
+    ("0 lanes are no power of two", contract(lanes=0)),
+    ("the last range of k is no constant multiple of 8 lanes", contract(lanes=8)),
+    ("the last range of k is no constant multiple of 2 lanes", contract(k=span("k0", "N"), lanes=2)),
     ("the reducer mean is none of sum, prod, max, min", fold(ZERO, reducer="mean")),
     ("the reducer mean is none of", Accumulate("y", (e(0),), "mean", ZERO)),
     ("a bool has no max", fold(e(True), reducer="max")),

@@ -41,9 +41,7 @@ class Chain:
         self.scheduled: Program = schedule(self.loops)
         leaves = {**self.network.inputs, **self.network.state_variables}
         self.names = [f"{t.name}.out" if t.name in leaves else t.name for t in tensors]
-        self._compile = lambda: gn.compile(
-            self.tensors, sizes=sizes, accuracy=accuracy, debug=debug, training=training
-        )
+        self._compile = lambda: gn.compile(self.tensors, sizes=sizes, accuracy=accuracy, debug=debug, training=training)
         self._executable: Any = None
 
     def interpreted(self, values: Values, scheduled: bool = False) -> list[Array]:
