@@ -138,11 +138,11 @@ CASES: list[tuple[Build, list[str]]] = [
       "loss.softmax[i0, i1] = exp(z[i0, i1])/loss.softmax.1[i0]",
       "loss.1 = sum[r0 < N](-log(loss.softmax[r0, label[r0]]))",
       "loss = loss.1/N"]),
-    (lambda n: OPS["sigmoid_cross_entropy"](n["v"], n["v"], "none", name="bce"),
+    (lambda n: OPS["sigmoid_cross_entropy"](n["v"], n["v"], reduction="none", name="bce"),
      ["bce.sigmoid[i0] = 1/(1 + exp(-v[i0]))",
       "bce[i0] = -v[i0]*log(bce.sigmoid[i0]) - (1 - v[i0])*log(1 - bce.sigmoid[i0])"]),
-    (lambda n: OPS["hinge"](n["z"], n["w"], "none"), ["hinge[i0, i1] = Max(0, -w[i0, i1]*z[i0, i1] + 1)"]),
-    (lambda n: OPS["l1"](n["z"], n["w"], "sum"), ["l1 = sum[r0 < N, r1 < 5](Abs(w[r0, r1] - z[r0, r1]))"]),
+    (lambda n: OPS["hinge"](n["z"], n["w"], reduction="none"), ["hinge[i0, i1] = Max(0, -w[i0, i1]*z[i0, i1] + 1)"]),
+    (lambda n: OPS["l1"](n["z"], n["w"], reduction="sum"), ["l1 = sum[r0 < N, r1 < 5](Abs(w[r0, r1] - z[r0, r1]))"]),
 ]  # fmt: skip
 
 
