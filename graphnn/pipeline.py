@@ -36,6 +36,7 @@ from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
 from graphnn.run.manifest import Outputs, manifest_of
+from graphnn.run.threads import count_threads
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan
 from graphnn.schedule.passes import schedule
@@ -127,7 +128,9 @@ def compile(
     each call also makes the network's own updates (`Network.update`: running statistics, the counter of the random
     numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
     out; `cache` takes the program from the folder of compiled programs or keeps it there (`docs/design/cache.md`), but
-    never with debug= or until=. `threads` is part of the signature; one thread is used.
+    never with debug= or until=; `threads` is the number of threads that a call may use, by default what the environment
+    variable GRAPHNN_NUM_THREADS says, else one. The results have the same bits for every number of threads. A call below
+    some 10 us uses one, and so does `debug`.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
@@ -158,11 +161,11 @@ def compile(
     folder = open_cache() if cache and until is None and not debug else None
     key = ""
     if folder is not None:
-        options: Options = {"sizes": sizes, "threads": threads, "dtype": dtype, "accuracy": accuracy}
+        options: Options = {"sizes": sizes, "dtype": dtype, "accuracy": accuracy}
         key = _key(canonical_text(network, order), shape, updates or {}, {**options, "training": training}, disable)
         archive = folder.find(key)
         if archive is not None:
-            return Executable(archive.manifest, archive.code, archive.llvm, network.state)
+            return Executable(archive.manifest, archive.code, archive.llvm, network.state, threads)
     simplified = simplify(network, tensors, updates, sizes, accuracy, dtype, training)
     if debug:
         check_instances(simplified.trace)
@@ -195,7 +198,7 @@ def compile(
     code = compile_object(emitted.text, target)
     if folder is not None:
         folder.store(key, Archive(manifest, code, emitted.text, {}, key))
-    return Executable(manifest, code, emitted.text, network.state)
+    return Executable(manifest, code, emitted.text, network.state, threads)
 
 
 def _key(
@@ -270,8 +273,7 @@ def _check_options(
         raise CompileError(f"accuracy={accuracy!r}: choose one of {', '.join(get_args(Accuracy))}")
     if dtype not in (None, "float32", "float64"):
         raise CompileError(f"dtype={dtype!r}: choose float32 or float64")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise CompileError(f"threads={threads!r}: a positive int")
+    count_threads(threads)
     free = {s.name for n in network.inputs.values() for d in n.shape_exprs for s in d.free_symbols}
     for name, value in sizes.items():
         if name not in free:

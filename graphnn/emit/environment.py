@@ -53,6 +53,9 @@ class Environment:
         self.writer, self.target = writer, unit.target
         self.locations, self.checks = unit.locations, unit.checks
         self.buffers, self.sizes = buffers, sizes
+        self.declared = {name: bound.buffer for name, bound in buffers.items()}
+        # Contractions run the tiles of this thread among so many, in this kernel; None: all tiles.
+        self.team: tuple[Value, Value] | None = None
         self.axes: dict[str, Value] = {}
         self.locals: dict[str, Value] = {}
         self.lanes = 1

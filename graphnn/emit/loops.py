@@ -49,7 +49,9 @@ class EmitContext(Expressions):
                 with self.around(statement):
                     self.vector_loop(statement)
             case For():
-                loads = crossing_loads(self, statement)
+                # A bounds check stays with its load.
+                plain = self.checks is not None or self.lanes != 1
+                loads = () if plain else crossing_loads(self.declared, statement)
                 if loads:
                     emit_crossing(self, statement, loads)
                 else:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from graphnn.emit.access import bound_by, expressions_in, names_in, written_by
 from graphnn.emit.debug import Check, Checks, Locations
+from graphnn.emit.entry import ENTRY, Kernel, define, emit_entry, emit_parallel_entry, emit_share
 from graphnn.emit.environment import Bound, Unit
+from graphnn.emit.grid import stretch
 from graphnn.emit.loops import EmitContext
+from graphnn.emit.share import FIRST, LAST, Division, divide, parts_of, share_of
 from graphnn.emit.target import Target
-from graphnn.emit.writer import Module, Value, Writer, constant
+from graphnn.emit.writer import Module, Value, Writer
 from graphnn.lower.ir import Program, Stmt
 from graphnn.simplify.expr import Local, Origin, walk
-
-ENTRY = "graphnn_entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class EmittedModule:
     Program.sizes; buffers must not overlap where one of them is written. It returns 0, in debug mode else a key of
     `checks`. `kernels` are the functions it calls, in order; `origins` maps a line of the debug information to
     the origin of its instructions.
+
+    A `parallel` entry shares its work with other threads where the loader wrote a pool and their number to TEAM.
     """
 
     text: str
@@ -31,10 +34,11 @@ class EmittedModule:
     kernels: tuple[str, ...]
     origins: dict[int, Origin]
     checks: dict[int, Check]
+    parallel: bool = False
 
 
 def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule:
-    """Emit a verified loop program. `debug` adds a bounds check to every load and store.
+    """Emit a verified loop program. `debug` adds a bounds check to every load and store, and runs in one thread.
 
     Raises CompileError where the program holds what a verifier refuses.
     """
@@ -42,17 +46,25 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
     width = 8 * target.vector_bytes
     module.head.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{width}" }}')
     unit = Unit(module, target, Locations(module), Checks() if debug else None)
+    bodies = split_kernels(program.body)
+    work = None if debug else divide(program, bodies, target)
+    divisions = (None,) * len(bodies) if work is None else work.divisions
     kernels = [
-        emit_kernel(unit, program, f"graphnn_kernel{number}", body)
-        for number, body in enumerate(split_kernels(program.body))
+        emit_kernel(unit, program, f"graphnn_kernel{number}", body, division)
+        for number, (body, division) in enumerate(zip(bodies, divisions, strict=True))
     ]
-    emit_entry(unit, program, kernels)
+    if work is None:
+        emit_entry(unit, program, kernels)
+    else:
+        emit_share(unit, program, kernels)
+        emit_parallel_entry(unit, len(program.sizes), work.least)
     return EmittedModule(
         text=module.text(),
         entry=ENTRY,
-        kernels=tuple(name for name, _ in kernels),
+        kernels=tuple(kernel.name for kernel in kernels),
         origins={line: origin for origin, line in unit.locations.lines.items()},
         checks={} if unit.checks is None else unit.checks.table,
+        parallel=work is not None,
     )
 
 
@@ -70,10 +82,13 @@ def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:
     return tuple(map(tuple, kernels))
 
 
-def emit_kernel(unit: Unit, program: Program, name: str, body: tuple[Stmt, ...]) -> tuple[str, tuple[int, ...]]:
-    """Emit `i64 name(buffers..., sizes...)` and return its name and the positions of the buffers that it takes.
+def emit_kernel(
+    unit: Unit, program: Program, name: str, body: tuple[Stmt, ...], division: Division | None = None
+) -> Kernel:
+    """Emit `i64 name(buffers..., sizes...)`; with a division also the thread's number and how many there are.
 
-    The buffers are noalias parameters: that, and nothing else, lets LLVM reorder loads and stores.
+    The buffers are noalias parameters: that, and nothing else, lets LLVM reorder loads and stores. (Threads share
+    buffers, but what one of them writes no other touches before the next barrier.)
     """
     written = written_by(body)
     used = written.union(*map(names_in, expressions_in(body)))
@@ -88,33 +103,18 @@ def emit_kernel(unit: Unit, program: Program, name: str, body: tuple[Stmt, ...])
     parameters += map(str, sizes.values())
     writer, scope = Writer(unit.module), unit.locations.enter(name)
     writer.location = unit.locations.of(None)
-    EmitContext(unit, writer, bound, sizes).statements(body)
+    context = EmitContext(unit, writer, bound, sizes)
+    if division is not None:
+        team = Value("i64", "%thread"), Value("i64", "%threads")
+        parameters += map(str, team)
+        if division.depth == 0:
+            context.team = team
+        else:
+            (nest,) = body
+            parts = context.value(parts_of(nest, division))
+            sizes[FIRST.name], sizes[LAST.name] = stretch(writer, parts, *team)
+            body = (share_of(nest, division),)
+    context.statements(body)
     writer.do("ret i64 0")
     define(unit.module, f"internal i64 @{name}({', '.join(parameters)})", scope, writer)
-    return name, positions
-
-
-def emit_entry(unit: Unit, program: Program, kernels: list[tuple[str, tuple[int, ...]]]) -> None:
-    """Emit the entry: read pointers and sizes, call the kernels; in debug mode return the first code that is not 0."""
-    w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
-    w.location = unit.locations.of(None)
-
-    def item(type_: str, array: str, position: int) -> Value:
-        address = w.gep(type_, Value("ptr", array), constant("i64", position))
-        return w.ins(type_, f"load {type_}, {address}")
-
-    sizes = [item("i64", "%sizes", k) for k in range(len(program.sizes))]
-    for name, positions in kernels:
-        arguments = [*(item("ptr", "%buffers", k) for k in positions), *sizes]
-        code = w.ins("i64", f"call i64 @{name}({', '.join(map(str, arguments))})")
-        if unit.checks is not None:
-            w.branch(w.compare("icmp eq", code, constant("i64", 0)), f"passed.{name}", f"failed.{name}")
-            w.start(f"failed.{name}")
-            w.do(f"ret {code}")
-            w.start(f"passed.{name}")
-    w.do("ret i64 0")
-    define(unit.module, f"i64 @{ENTRY}(ptr %buffers, ptr %sizes)", scope, w)
-
-
-def define(module: Module, signature: str, scope: str, writer: Writer) -> None:
-    module.functions.append("\n".join([f"define {signature} #0 !dbg {scope} {{", "entry:", *writer.lines, "}"]))
+    return Kernel(name, positions, division is not None)

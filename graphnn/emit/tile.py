@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from graphnn.emit.access import names_in, offset_of, product, slope, total, written_by
 from graphnn.emit.chains import ELEMENT, Level, TileShape
 from graphnn.emit.environment import Mask
+from graphnn.emit.grid import Grid
 from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
 from graphnn.emit.target import BYTES
 from graphnn.emit.tile_shape import Cover, Tile, choose_cover
@@ -183,18 +184,27 @@ class _Contraction:
         ragged = any(size % self.lanes for size in (_known(extent_of(c.n)) or 1, *widths))
         # A ragged row's last vector reaches beyond it.
         sums = w.alloca(self.element, max(cover.heights) * max(widths) + self.lanes + c.lanes, self._align())
-        with w.loop(ZERO, n_extent) as columns, context.scope(self.changed):
+        grid = self._grid(m_extent, n_extent, cover.heights[0], widths[0])
+        n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
+        with w.loop(n_start, n_stop) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
             width, columns.step = pick(w, left, widths)
             count = w.intrinsic("smin.i64", "i64", left, columns.step)
             b = w.gep(self.element, operands.b, w.binary("mul", columns.index, operands.b_column))
-            with w.loop(ZERO, m_extent) as rows, context.scope(self.changed):
+            m_start, m_stop = (ZERO, m_extent) if grid is None else grid.rows(columns.index)
+            with w.loop(m_start, m_stop) as rows, context.scope(self.changed):
                 height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
                 self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
                 m = w.binary("add", m_first, rows.index)
                 n = w.binary("add", n_first, columns.index)
                 self._epilogue(Span(m, rows.step), Span(n, count), columns.step, sums, ragged)
+
+    def _grid(self, m_extent: Value, n_extent: Value, height: int, width: int) -> Grid | None:
+        """The tiles of this thread, where a kernel is divided along them."""
+        if self.context.team is None:
+            return None
+        return Grid.of(self.w, *self.context.team, m_extent, n_extent, height, width)
 
     def _cover(self, depth: int) -> Cover:
         """The tiles of this contraction, if possible those that others of the module have written already."""

@@ -10,13 +10,13 @@ elements took 63 us, so 9 us.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope, written_by
 from graphnn.emit.writer import Value, Writer, constant
-from graphnn.lower.ir import For, Let, Store
+from graphnn.lower.ir import Buffer, For, Let, Store
 from graphnn.schedule.affine import ZERO, integer
 from graphnn.schedule.cost import CHEAP, WEIGHTS
 from graphnn.simplify.expr import Expr, Load, Op, children, index_constant, walk
@@ -28,7 +28,7 @@ ONE = index_constant(1)
 MAX_WORK = 8  # instructions of the body, which stands in the code once a lane
 
 
-def crossing_loads(context: EmitContext, loop: For) -> tuple[Load, ...]:
+def crossing_loads(buffers: Mapping[str, Buffer], loop: For) -> tuple[Load, ...]:
     """The loads of a nest that run along memory with its outer loop, but not with the vector loop inside.
 
     Empty where the nest is not an independent loop around a vector loop of plain stores of little work.
@@ -38,7 +38,7 @@ def crossing_loads(context: EmitContext, loop: For) -> tuple[Load, ...]:
             pass
         case _:
             return ()
-    if context.checks is not None or context.lanes != 1 or not all(isinstance(s, Let | Store) for s in inner.body):
+    if not all(isinstance(s, Let | Store) for s in inner.body):
         return ()
     ops = [e.fn for root in expressions_in(inner.body) for e in walk(root) if isinstance(e, Op) and e.dtype != "int64"]
     moving = any(loop.axis in names_in(bound) for bound in (inner.lo, inner.hi))
@@ -48,7 +48,7 @@ def crossing_loads(context: EmitContext, loop: For) -> tuple[Load, ...]:
         load
         for root in expressions_in(inner.body)
         for load in _always_loaded(root)
-        if _crosses(context, load, loop, inner)
+        if _crosses(buffers[load.buffer], load, loop, inner)
     )
     return tuple(load for load in found if written_by(inner.body).isdisjoint(names_in(load)))
 
@@ -62,8 +62,8 @@ def _always_loaded(expr: Expr) -> Iterator[Load]:
         yield from _always_loaded(part)
 
 
-def _crosses(context: EmitContext, load: Load, outer: For, inner: For) -> bool:
-    offset = offset_of(context.buffers[load.buffer].buffer, load.index)
+def _crosses(buffer: Buffer, load: Load, outer: For, inner: For) -> bool:
+    offset = offset_of(buffer, load.index)
     along, across = slope(offset, outer.axis), slope(offset, inner.axis)
     return load.dtype != "bool" and along == ONE and across not in (None, ONE, ZERO)
 

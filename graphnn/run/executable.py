@@ -12,10 +12,11 @@ from graphnn.errors import CompileError
 from graphnn.run.archive import Archive, write
 from graphnn.run.bound import Bound
 from graphnn.run.call import Call
-from graphnn.run.jit import assembly, load_object
+from graphnn.run.jit import assembly
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
+from graphnn.run.threads import count_threads, load_program
 
 
 class Executable:
@@ -41,12 +42,19 @@ class Executable:
 
         def __call__(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any: ...
 
-    def __init__(self, manifest: Manifest, code: bytes, llvm: str, state: StateSource) -> None:
-        """`code` is the object of the text `llvm`. Raises CompileError where it cannot be linked."""
+    def __init__(
+        self, manifest: Manifest, code: bytes, llvm: str, state: StateSource, threads: int | None = None
+    ) -> None:
+        """`code` is the object of the text `llvm`; `threads` as in `compile`.
+
+        Raises CompileError where the object cannot be linked.
+        """
+        self.threads = count_threads(threads)
         self.manifest = manifest
         self.llvm = llvm
         self._code = code
-        self._call = Call(manifest, load_object(code, manifest.entry), state)
+        native = load_program(code, manifest.entry, manifest.parallel, self.threads)
+        self._call = Call(manifest, native, state)
         self._call.warm = partial(_use_entry, ref(self))
         setattr(self, "__call__", self._call.run)  # noqa: B010
 

@@ -77,7 +77,7 @@ class Manifest:
     [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
-    a stage, `kernels` a line per statement.
+    a stage, `kernels` a line per statement. A `parallel` entry runs in several threads where it is given them.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Manifest:
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"graphnn": __version__, "llvmlite": llvmlite.__version__}
     )
+    parallel: bool = False
 
     def __post_init__(self) -> None:
         names = [b.name for b in self.buffers]
@@ -210,6 +211,7 @@ def manifest_of(
         origins={line: str(origin) for line, origin in emitted.origins.items()},
         stages=stages or {},
         kernels=tuple(map(_kernel_line, program.body)),
+        parallel=emitted.parallel,
     )
 
 
@@ -249,6 +251,12 @@ def _read_extreme(data: object) -> tuple[str, Expr, Expr]:
     raise TypeError(f"{data!r} is not [name, terms, results]")
 
 
+def _read_flag(data: object) -> bool:
+    if not isinstance(data, bool):
+        raise TypeError(f"{data!r} is not true or false")
+    return data
+
+
 def _read_outputs(data: object) -> Outputs:
     structure, buffers, keys = read_list(data)
     return Outputs(_read_choice(structure, Structure), read_texts(buffers), read_texts(keys))
@@ -285,4 +293,5 @@ _READERS: dict[str, Any] = {
     "stages": read_table,
     "kernels": read_texts,
     "versions": read_table,
+    "parallel": _read_flag,
 }

@@ -14,8 +14,10 @@ from graphnn.run.manifest import Manifest
 from graphnn.run.states import HeldState, bind_states
 
 
-def load(path: str | PathLike[str]) -> Executable:
+def load(path: str | PathLike[str], threads: int | None = None) -> Executable:
     """The program that `Executable.save` wrote, with the state it had then. Needs neither sympy nor networkx.
+
+    `threads` as in `compile`: it belongs to the machine that runs a program, and is not saved with it.
 
     Raises BoundaryError, saying what to do, for a file that is damaged or was made by another version of graphnn or
     for a processor that this one cannot stand in for. A file holds machine code: load only what you would run.
@@ -26,7 +28,7 @@ def load(path: str | PathLike[str]) -> Executable:
     check_host(archive.manifest, host())
     state = HeldState(archive.states)
     bind_states(archive.manifest, state)  # so that what does not fit is refused here, not at the first call
-    return Executable(archive.manifest, archive.code, archive.llvm, state)
+    return Executable(archive.manifest, archive.code, archive.llvm, state, threads)
 
 
 def check_host(manifest: Manifest, here: Target) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graphnn.lower.affine import affine
 from graphnn.lower.ir import For, Kind, Program, Stmt
-from graphnn.schedule.affine import independent
+from graphnn.schedule.affine import independent, known_extent
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside
-from graphnn.simplify.expr import Range
+from graphnn.schedule.statements import Body, locals_bound, rewrite
+from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, rebuild, substitute
 
 
 def vectorise(program: Program, machine: Machine) -> Program:
@@ -19,7 +21,32 @@ def vectorise(program: Program, machine: Machine) -> Program:
     for i0: for i1: y[i0, i1] = x[i0, i1]*2  ->  for i0 (parallel): for i1 (vector): y[i0, i1] = x[i0, i1]*2
     """
     model = CostModel.of(program.buffers, machine)
-    return replace(program, body=tuple(_mark_parallel(best_lanes(stmt, model)[1]) for stmt in program.body))
+    marked = (best_lanes(stmt, model)[1] for stmt in program.body)
+    return replace(program, body=tuple(_mark_parallel(part) for stmt in marked for part in _opened(stmt)))
+
+
+def _opened(stmt: Stmt) -> Body:
+    """The statements of a loop of one iteration, which leaves nothing to share; each of them may.
+
+    for i0 in 0 .. 1: (for i1: ...; for i2: ...)  ->  for i1: ...; for i2: ...     (i0 is 0)
+    """
+    if not isinstance(stmt, For) or stmt.kind == "vector" or known_extent(Range(stmt.axis, stmt.lo, stmt.hi)) != 1:
+        return (stmt,)
+    if locals_bound(stmt.body):  # they would hold the statements together
+        return (stmt,)
+    axis = Axis(stmt.axis)
+
+    def visit(expr: Expr) -> Expr:
+        return _folded(substitute(expr, {axis: stmt.lo})) if stmt.axis in axes_of(expr) else expr
+
+    return tuple(part for inner in rewrite(stmt.body, visit) for part in _opened(inner))
+
+
+def _folded(expr: Expr) -> Expr:
+    """Index sums in their normal form: 16*0 + l -> l."""
+    if isinstance(expr, Op) and expr.dtype == "int64" and expr.fn in ("add", "sub", "mul", "neg"):
+        return affine(rebuild(expr, _folded)).expr()
+    return rebuild(expr, _folded) if isinstance(expr, Op | Load) else expr
 
 
 def _mark_parallel(stmt: Stmt) -> Stmt:

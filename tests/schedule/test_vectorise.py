@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from graphnn.lower.ir import For
 from graphnn.schedule.contract import contract
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import statements
+from graphnn.schedule.statements import rename, statements
 from graphnn.schedule.vectorise import vectorise
 from graphnn.simplify.expr import Axis, Op
 from tests.schedule.samples import array, assert_same_meaning, at, load, mlp_step, op, program, total
@@ -67,3 +69,19 @@ def test_layouts_of_contraction_operands_stay():
     after = permute_layouts(contract(mlp_step(), Machine()), Machine())
     assert after.buffer("h").layout == (0, 1)
     assert after.buffer("d1").layout == (0, 1)
+
+
+def test_a_loop_of_one_iteration_is_opened():
+    """What stands inside becomes statements of the program, each with parallel loops of its own."""
+    arrays = [array("x", "input", 3, "N", 8), array("y", "output", 1, "N", 8), array("z", "output", 1, 8, "N")]
+    first = op("mul", load("x", "i", "j", "k"), 2.0)
+    made = program(
+        arrays,
+        [("y", {"i": 1, "j": "N", "k": 8}, first), ("z", {"i": 1, "j": 8, "k": "N"}, at("x", "i", "k", "j"))],
+    )
+    one, two = made.body
+    before = replace(made, body=(replace(one, body=(*one.body, *rename(two.body, {two.axis: one.axis}))),))
+    after = vectorise(before, Machine())
+    assert [s.kind for s in after.body] == ["parallel", "parallel"]
+    assert before.body[0].axis not in {axis for axis, _ in kinds(after)}
+    assert_same_meaning(before, after, {"N": 3})

@@ -64,7 +64,7 @@ class Trainer:
     dtype         "float32" or "float64": computes in it, arrays given and state included; as declared unless given
     weight_decay  adds weight_decay/2 * sum w^2 over the trained weights, not biases, to the loss
     l1            adds l1 * sum |w| over the trained weights, not biases, to the loss
-    threads       of the compiled code; 1 unless given
+    threads       of the compiled code, as in `compile`
     watch         a step whose loss is not finite changes nothing and raises NumericError, which names the first bad
                   node; "gradients": also one whose gradients are not, for a pass over them; False: no such check
 
@@ -99,7 +99,7 @@ class Trainer:
         self.network, self.optimizer = loss.network, optimizer or SGD()
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
         self.seed = check_count("seed", seed, 0)
-        self.dtype, self.threads = dtype, 1 if threads is None else check_count("threads", threads, 1)
+        self.dtype, self.threads = dtype, None if threads is None else check_count("threads", threads, 1)
         self.watch: Watch = watch
         weight_decay = check_number("weight_decay", weight_decay, NONNEGATIVE)
         l1 = check_number("l1", l1, NONNEGATIVE)

@@ -1,0 +1,130 @@
+"""The entry of a module: it calls the kernels in order, in one thread or with shares of them in several.
+
+    entry(buffers, sizes)
+      a pool and enough work:  pool(share, (buffers, sizes), threads)       share runs once in each thread
+      otherwise:               share(nothing, (buffers, sizes), 0, 1)
+
+    share(barrier, context, thread, threads)
+      kernel0(..., thread, threads)
+      barrier(threads)
+      if thread == 0: kernel1(...)        not divided
+      barrier(threads)
+      kernel2(..., thread, threads)
+
+A program without divided kernels has an entry that calls them itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from graphnn.emit.environment import Unit
+from graphnn.emit.writer import Module, Value, Writer, constant
+from graphnn.lower.ir import Program
+
+ENTRY, SHARE, ALONE = "graphnn_entry", "graphnn_share", "graphnn_alone"
+TEAM = "graphnn_team"  # two words: the address of the pool's `run`, 0 for one thread, and the number of threads
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An emitted kernel: the positions of the buffers that it takes, and whether every thread runs a share of it."""
+
+    name: str
+    positions: tuple[int, ...]
+    divided: bool
+
+
+def emit_entry(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
+    """Emit the entry: read pointers and sizes, call the kernels; in debug mode return the first code that is not 0."""
+    w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
+    w.location = unit.locations.of(None)
+    sizes = read_sizes(w, program)
+    for kernel in kernels:
+        code = call_kernel(w, kernel, sizes)
+        if unit.checks is not None:
+            w.branch(w.compare("icmp eq", code, constant("i64", 0)), f"passed.{kernel.name}", f"failed.{kernel.name}")
+            w.start(f"failed.{kernel.name}")
+            w.do(f"ret {code}")
+            w.start(f"passed.{kernel.name}")
+    w.do("ret i64 0")
+    define(unit.module, f"i64 @{ENTRY}(ptr %buffers, ptr %sizes)", scope, w)
+
+
+def emit_share(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
+    """Emit what each thread of a region runs: its shares of divided kernels; the others are thread 0's.
+
+    Each kernel begins when the one before it has ended in all threads, so the memory plan holds as for one thread.
+    """
+    w, scope = Writer(unit.module), unit.locations.enter(SHARE)
+    w.location = unit.locations.of(None)
+    first = Value("ptr", "%context")
+    second = w.gep("ptr", first, constant("i64", 1))
+    w.do(f"%buffers = load ptr, {first}")
+    w.do(f"%sizes = load ptr, {second}")
+    sizes = read_sizes(w, program)
+    team = Value("i64", "%thread"), Value("i64", "%threads")
+    mine = w.compare("icmp eq", team[0], constant("i64", 0))
+    for number, (divided, group) in enumerate(groupby(kernels, key=lambda kernel: kernel.divided)):
+        for position, kernel in enumerate(group if divided else ()):
+            if number or position:
+                w.do(f"call void %barrier({team[1]})")
+            call_kernel(w, kernel, [*sizes, *team])
+        if not divided:
+            if number:
+                w.do(f"call void %barrier({team[1]})")
+            with w.when(mine):
+                for kernel in group:
+                    call_kernel(w, kernel, sizes)
+    w.do("ret void")
+    signature = f"internal void @{SHARE}(ptr %barrier, ptr %context, i64 %thread, i64 %threads)"
+    define(unit.module, signature, scope, w)
+
+
+def emit_parallel_entry(unit: Unit, sizes: int, least: int) -> None:
+    """Emit an entry that runs the shares in the threads of TEAM, or alone where there is none or too little work."""
+    unit.module.head.append(f"@{TEAM} = dso_local global [2 x i64] zeroinitializer")
+    unit.module.head.append(f"define internal void @{ALONE}(i64 %threads) {{ ret void }}")
+    w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
+    w.location = unit.locations.of(None)
+    context, team = w.alloca("ptr", 2, 8), Value("ptr", f"@{TEAM}")
+    w.do(f"store ptr %buffers, {context}")
+    w.do(f"store ptr %sizes, {w.gep('ptr', context, constant('i64', 1))}")
+    run = w.ins("ptr", f"load ptr, {team}")
+    together = w.compare("icmp ne", run, Value("ptr", "null"))
+    if sizes:
+        volume = constant("double", 1.0)
+        for size in (read_word(w, "i64", "%sizes", k) for k in range(sizes)):
+            volume = w.binary("fmul", volume, w.convert("sitofp", size, "double"))
+        enough = w.compare("fcmp oge", volume, constant("double", float(least) ** sizes))
+        together = w.binary("and", together, enough)
+    w.branch(together, "together", "alone")
+    w.start("together")
+    threads = read_word(w, "i64", team.ref, 1)
+    w.do(f"call void {run.ref}(ptr @{SHARE}, {context}, {threads})")
+    w.do("ret i64 0")
+    w.start("alone")
+    w.do(f"call void @{SHARE}(ptr @{ALONE}, {context}, i64 0, i64 1)")
+    w.do("ret i64 0")
+    define(unit.module, f"i64 @{ENTRY}(ptr %buffers, ptr %sizes)", scope, w)
+
+
+def read_word(w: Writer, type_: str, array: str, position: int) -> Value:
+    address = w.gep(type_, Value("ptr", array), constant("i64", position))
+    return w.ins(type_, f"load {type_}, {address}")
+
+
+def read_sizes(w: Writer, program: Program) -> list[Value]:
+    return [read_word(w, "i64", "%sizes", k) for k in range(len(program.sizes))]
+
+
+def call_kernel(w: Writer, kernel: Kernel, rest: Sequence[Value]) -> Value:
+    """Call a kernel on its buffers and `rest`: the sizes, for a divided one also the thread."""
+    arguments = [*(read_word(w, "ptr", "%buffers", k) for k in kernel.positions), *rest]
+    return w.ins("i64", f"call i64 @{kernel.name}({', '.join(map(str, arguments))})")
+
+
+def define(module: Module, signature: str, scope: str, writer: Writer) -> None:
+    module.functions.append("\n".join([f"define {signature} #0 !dbg {scope} {{", "entry:", *writer.lines, "}"]))
