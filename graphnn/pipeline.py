@@ -129,8 +129,8 @@ def compile(
     numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
     out; `cache` takes the program from the folder of compiled programs or keeps it there (`docs/design/cache.md`), but
     never with debug= or until=; `threads` is the number of threads that a call may use, by default what the environment
-    variable GRAPHNN_NUM_THREADS says, else one. The results have the same bits for every number of threads. A call below
-    some 10 us uses one, and so does `debug`.
+    variable GRAPHNN_NUM_THREADS says, else one. The results have the same bits for every number of threads. A call
+    below some 10 us uses one, and so does `debug`.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
