@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sympy
+from matplotlib.mathtext import MathTextParser
 
 from graphnn.declare.network import Network
 from graphnn.errors import GraphError
@@ -110,7 +111,7 @@ def test_latex_of_a_slot_that_reads_the_new_value_of_another():
 
 
 def test_every_row_of_latex_is_rendered_by_matplotlib():
-    parser = pytest.importorskip("matplotlib.mathtext").MathTextParser("path")
+    parser = MathTextParser("path")
     for rule in (SGD(step_decay(0.1, 0.5, 9), clip_norm=1), AdamW(cosine_decay(0.1, 9), clip_value=2), Lion()):
         for row in rule.latex().splitlines()[1:-1]:
             parser.parse(f"${row.removesuffix(chr(92) * 2).replace('&', '')}$")
