@@ -22,7 +22,7 @@ from graphnn.check.sample import draw_inputs
 from graphnn.declare.labels import printable
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.registry import find_op
-from graphnn.errors import GraphError, GraphnnError
+from graphnn.errors import DeriveError, GraphError, GraphnnError
 from graphnn.explain.derivation import Derivation, derivation
 from graphnn.explain.drawing import dot, draw
 from graphnn.explain.terminal import derivation_table, network_table
@@ -151,7 +151,13 @@ def derive(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any, la
 def _derivations(model: str, tensor: str | None, wrt: Sequence[str], accuracy: Any) -> list[Derivation]:
     if tensor is None and not wrt and model.isidentifier():
         op: Any = find_op(model)
-        return [derivation(op, accuracy=accuracy)]
+        try:
+            return [derivation(op, accuracy=accuracy)]
+        except DeriveError as error:
+            raise DeriveError(
+                f"'{model}' is no function of one number; a gradient through it is that of a network: "
+                "graphnn derive FILE.py:LOSS"
+            ) from error
     target = _tensor(load_model(model), tensor)
     network = target.network
     if wrt:

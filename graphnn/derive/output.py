@@ -4,7 +4,8 @@
                             solve y = f for it:            E = (1 - y)/y
                             put that into f':              f' = E/(1 + E)**2 = y*(1 - y)
 
-The same elimination gives tanh' = 1 - y**2, exp' = y, sqrt' = 1/(2y), softplus' = 1 - exp(-y).
+The same elimination gives tanh' = 1 - y**2, exp' = y, sqrt' = 1/(2y), softplus' = 1 - exp(-y). Where the output does
+not determine the exponential, a quotient in it may: silu = t*s with s = 1/(1 + exp(-t)) has silu' = s*(1 + t*(1 - s)).
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import sympy
 from graphnn.simplify.cost import cost
 
 OUTPUT = sympy.Symbol("y", real=True)
+QUOTIENT = sympy.Symbol("s", real=True)
 _EXPONENTIAL = sympy.Symbol("E", positive=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughOutput:
-    """f' in terms of the output `OUTPUT`, and the lines that led to it as (rule, expression)."""
+    """f' in terms of what `means` defines: the output `OUTPUT`, or a quotient in it. Lines are (rule, expression)."""
 
     result: sympy.Expr
     steps: tuple[tuple[str, sympy.Expr], ...]
+    means: tuple[sympy.Symbol, sympy.Expr]
 
 
 @cache
@@ -33,19 +36,35 @@ def through_output(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Exp
     """The derivative written in the output alone, where that is possible and cheaper; else None."""
     if body.free_symbols != {symbol} or body == symbol or not derivative.has(symbol):
         return None
-    for candidate in (_by_exponential(body, symbol, derivative), _by_substitution(body, derivative)):
+    for candidate in (_by_exponential(OUTPUT, body, symbol, derivative), _by_substitution(body, derivative)):
         if candidate and not candidate.result.has(symbol) and cost(candidate.result) < cost(derivative):
             return candidate
+    return None
+
+
+@cache
+def through_quotient(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Expr) -> ThroughOutput | None:
+    """The derivative written in a quotient 1/(... + exp(...)) of the body and in `symbol`, where that is cheaper."""
+    if body.free_symbols != {symbol}:
+        return None
+    quotients = [p for p in body.atoms(sympy.Pow) if p.exp == -1 and p.base.is_Add and p.base.has(sympy.exp)]
+    for quotient in sorted(quotients, key=sympy.default_sort_key):
+        found = _by_exponential(QUOTIENT, quotient, symbol, derivative)
+        if found and cost(found.result) < cost(derivative):
+            return found
     return None
 
 
 def _by_substitution(body: sympy.Expr, derivative: sympy.Expr) -> ThroughOutput:
     """sqrt: f' = 1/(2*sqrt(t)) holds f itself."""
     result = derivative.subs(body, OUTPUT)
-    return ThroughOutput(result, (("substitute the output", result),))
+    return ThroughOutput(result, (("substitute the output", result),), (OUTPUT, body))
 
 
-def _by_exponential(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Expr) -> ThroughOutput | None:
+def _by_exponential(
+    name: sympy.Symbol, body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Expr
+) -> ThroughOutput | None:
+    """The derivative in `name`, which stands for `body`. Outside of exponentials it may hold `symbol`."""
     arguments = sorted({e.args[0] for e in body.atoms(sympy.exp) if e.has(symbol)}, key=sympy.default_sort_key)
     if not arguments:
         return None
@@ -59,11 +78,11 @@ def _by_exponential(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Ex
         return expr.replace(sympy.exp, power)
 
     function, slope = in_one_exponential(body), in_one_exponential(derivative)
-    if function.has(symbol) or slope.has(symbol):
+    if function.has(symbol) or slope.has(sympy.exp):
         return None
-    value, inner = OUTPUT, function
+    value, inner = name, function
     if isinstance(function, sympy.log):
-        value, inner = sympy.exp(OUTPUT), function.args[0]
+        value, inner = sympy.exp(name), function.args[0]
     solved = _solve(inner, value)
     if solved is None:
         return None
@@ -74,17 +93,20 @@ def _by_exponential(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Ex
         lambda e: solution ** (e.as_base_exp()[1] / exponent),
     )
     reduced = sympy.cancel(sympy.together(replaced))
-    result = min((tidy(sympy.factor(reduced)), sympy.expand(reduced)), key=cost)
+    factored = tidy(sympy.factor(reduced))
+    grouped = sympy.Mul(*(sympy.collect(f, symbol, tidy) for f in sympy.Mul.make_args(factored)))
+    result = min((grouped, factored, sympy.expand(reduced)), key=cost)
     if result.has(_EXPONENTIAL):
         return None
     return ThroughOutput(
         result,
         (
-            ("write with one exponential", sympy.Eq(OUTPUT, function, evaluate=False)),
+            ("write with one exponential", sympy.Eq(name, function, evaluate=False)),
             ("solve for it", sympy.Eq(_EXPONENTIAL**exponent, tidy(sympy.factor(solution)), evaluate=False)),
             ("the derivative with one exponential", sympy.factor(slope)),
             ("put the solution in", result),
         ),
+        (name, body),
     )
 
 

@@ -16,15 +16,17 @@ import sympy
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import ELLIPSIS, Entry
 from graphnn.declare.op import Op
+from graphnn.declare.registry import OPS
 from graphnn.derive.adjoint import Ties
-from graphnn.derive.output import OUTPUT, through_output
+from graphnn.derive.output import OUTPUT, through_output, through_quotient
 from graphnn.derive.scalar import differentiate
 from graphnn.derive.sweep import gradients
-from graphnn.errors import DeriveError
+from graphnn.errors import DeriveError, GraphnnError
 from graphnn.explain.formula import described, formula, latex, partials, words
 from graphnn.explain.rewrites import equation, reduction_of, rewrite_steps
 from graphnn.explain.text import expression_text
 from graphnn.simplify.algebra import reduce_rational
+from graphnn.simplify.cost import cost
 from graphnn.simplify.engine import Accuracy, exposed_exponentials
 from graphnn.simplify.instances import check_instances
 from graphnn.simplify.passes import Simplified, simplify
@@ -80,10 +82,10 @@ def derivation(
 ) -> Derivation:
     """How a derivative comes about.
 
-    `target` is an op of one operand, or a Tensor together with the Tensor `wrt`. Scalar rewrites are checked
-    numerically at random points (CompileError where the sides differ). DeriveError where there is no gradient. A
-    network gets the nodes of the gradient once, however often it is asked for. The forms that run are those of training
-    unless training=False.
+    `target` is an op of one number (gn.sigmoid, gn.gelu), or a Tensor together with the Tensor `wrt`. Scalar rewrites
+    are checked numerically at random points (CompileError where the sides differ). DeriveError where there is no
+    gradient. A network gets the nodes of the gradient once, however often it is asked for. The forms that run are those
+    of training unless training=False.
     """
     if isinstance(target, Tensor):
         if wrt is None:
@@ -91,22 +93,35 @@ def derivation(
                 f"derivation of '{target.name}' needs the tensor to differentiate by, as its second argument"
             )
         return _of_tensor(target, wrt, accuracy, ties, training)
+    return _of_op(_on_a_number(target), accuracy)
+
+
+def _on_a_number(op: Any) -> Tensor:
+    """y = op(t) for a number t, as one definition."""
     advice = "give a Tensor and the tensor to differentiate by: gn.derivation(y, x)"
-    if not isinstance(target, Op):
-        raise DeriveError(f"{described(target)}: {advice}")
-    if len(target.operands) != 1:
-        raise DeriveError(f"{target!r} is not an op of one operand; {advice}")
-    if target.out != (ELLIPSIS,):
-        raise DeriveError(f"{target!r} is not elementwise; {advice}")
-    return _of_op(target, accuracy)
-
-
-def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
+    if isinstance(op, Op):
+        if len(op.operands) != 1:
+            raise DeriveError(f"{op!r} is not an op of one operand; {advice}")
+        if op.out != (ELLIPSIS,):
+            raise DeriveError(f"{op!r} is not elementwise; {advice}")
+    elif not any(op is known for known in OPS.values()):
+        raise DeriveError(f"{described(op)}: {advice}")
     network = Network("derivation")
-    tensor = op(network.input("t", ()))
+    number = network.input("t", ())
+    try:
+        made = op(number)
+    except (GraphnnError, TypeError) as error:
+        raise DeriveError(f"{described(op)}: {advice}") from error
+    if not isinstance(made, Tensor) or made.definition is None or network.operands(made) != (number,):
+        raise DeriveError(f"{described(op)}: {advice}")
+    return made
+
+
+def _of_op(tensor: Tensor, accuracy: Accuracy) -> Derivation:
     assert tensor.definition is not None
     body, symbol = tensor.definition.body, tensor.definition.accesses[0].symbol
-    slope = differentiate(body, symbol, op.name)
+    name = _op(tensor)
+    slope = differentiate(body, symbol, name)
     steps: list[tuple[str, sympy.Basic]] = [
         ("definition", sympy.Eq(OUTPUT, body, evaluate=False)),
         ("differentiate", slope),
@@ -116,11 +131,14 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
     access = Entry(sympy.Symbol("t"), sympy.S.Zero)
     plain = reduce_rational(slope.xreplace({symbol: access}), exposed_exponentials)
     stable = stabilise("tight", plain.xreplace({access: symbol}), trace)
+    shown_through = found or through_quotient(body, symbol, slope)
     result: sympy.Basic = slope
-    if found is not None:
-        steps += found.steps
-        result = found.result
-        _check(slope, found.result.xreplace({OUTPUT: body}), symbol)
+    if shown_through is not None:
+        steps += shown_through.steps
+        result = shown_through.result
+        _check(slope, result.xreplace(dict([shown_through.means])), symbol)
+    elif cost(plain) < cost(slope):
+        result = plain.xreplace({access: symbol})
     check_instances(trace)
     emitted, reason = result, "cheapest: reads the saved output"
     if accuracy == "tight" or found is None:
@@ -128,7 +146,7 @@ def _of_op(op: Op, accuracy: Accuracy) -> Derivation:
         emitted = stable
         reason = "exact relative to each value" if accuracy == "tight" else "no cheaper form in the output"
     shown = tuple((rule, _renamed(expr, symbol)) for rule, expr in steps)
-    title = f"d {op.name}(t)/dt"
+    title = f"d {name}(t)/dt"
     return Derivation(title, shown, _renamed(result, symbol), _renamed(emitted, symbol), reason)
 
 

@@ -48,15 +48,15 @@ def _fit(widths: list[int], room: int) -> list[int]:
 
 
 def derivation_table(found: Derivation) -> Table:
-    """A row per step, then the textbook form and the one that runs."""
+    """A row per step, then the result (the textbook form) and what is emitted."""
     table = Table(box=box.SIMPLE, title=inert(found.title, "bold"), title_justify="left", show_header=False)
     table.add_column(overflow="fold", max_width=24)
     table.add_column(overflow="fold")
     for number, (rule, expr) in enumerate(found.steps, 1):
         table.add_row(inert(rule, "cyan"), inert(expression_text(expr)), end_section=number == len(found.steps))
-    table.add_row(inert("textbook form", "bold"), inert(expression_text(found.result)))
+    table.add_row(inert("result", "bold"), inert(expression_text(found.result)))
     table.add_row(
-        inert("what runs", "bold green"), Text.assemble(inert(expression_text(found.emitted)), f"\n({found.reason})")
+        inert("emitted", "bold green"), Text.assemble(inert(expression_text(found.emitted)), f"\n({found.reason})")
     )
     return table
 

@@ -216,3 +216,19 @@ def test_what_has_no_derivation_is_named(arguments, message):
     with pytest.raises(gn.DeriveError, match=message) as caught:
         gn.derivation(*arguments)
     assert " at 0x" not in str(caught.value)
+
+
+def test_a_quotient_of_the_formula_where_the_output_does_not_do():
+    """silu' = s (1 + t (1 - s)) with s = sigma(t): Elfwing, Uchibe and Doya (2018), arXiv:1702.03118."""
+    s, t = sympy.Symbol("s", real=True), sympy.Symbol("t", real=True)
+    found = gn.derivation(gn.silu)
+    assert found.result == s * (1 + t * (1 - s))
+    written, *_ = (expr for rule, expr in found.steps if rule == "write with one exponential")
+    assert written.lhs == s
+    slope = sympy.diff(t / (1 + sympy.exp(-t)), t)
+    assert sympy.simplify(found.result.subs(s, 1 / (1 + sympy.exp(-t))) - slope) == 0
+
+
+def test_a_textbook_form_is_reduced():
+    t = sympy.Symbol("t", real=True)
+    assert gn.derivation(gn.softsign).result == (1 + sympy.Abs(t)) ** -2
