@@ -12,7 +12,7 @@ from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.bounded import as_product
 from graphnn.simplify.facts import Facts
-from graphnn.simplify.reductions import split_sum
+from graphnn.simplify.reductions import Sums, split_sum
 from graphnn.simplify.region import Assignment, contraction_factors, entries, inline, read, tidy_indices
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.shift import ShiftedSum, find_shift, shift_exponentials
@@ -59,7 +59,7 @@ class Simplifier:
             self._make_reduction(before)
             return
         before = replace(before, body=self._smooth(before.name, before.body))
-        split = split_sum(before, self.facts, self.trace, self._part)
+        split = split_sum(before, self.facts, self.trace, Sums(self._part, self._made_sum))
         if split is None:
             self._make_reduction(before)
         elif root:
@@ -76,10 +76,14 @@ class Simplifier:
         name = self._make_reduction(replace(part, name=label))
         return read(name, [e.axis for e in part.axes], part.dtype)
 
+    def _made_sum(self, wanted: Assignment) -> Entry | None:
+        """The access to a reduction that is made already."""
+        name = self.known.get(_meaning(wanted))
+        return None if name is None else read(name, [e.axis for e in wanted.axes], wanted.dtype)
+
     def _make_reduction(self, reduction: Assignment) -> str:
-        key = (reduction.axes, reduction.reducer, reduction.reduced, reduction.guard, reduction.body)
         if reduction.name not in self.wanted:
-            known = self.known.setdefault(key, reduction.name)
+            known = self.known.setdefault(_meaning(reduction), reduction.name)
             if known != reduction.name:
                 self.inlined[reduction.name] = replace(
                     reduction,
@@ -156,3 +160,8 @@ class Simplifier:
             return expr if product.is_Add or product.has(sympy.log, sympy.exp) else product
 
         return map_bottom_up(body, visit)
+
+
+def _meaning(reduction: Assignment) -> tuple[object, ...]:
+    """What makes two reductions equal."""
+    return (reduction.axes, reduction.reducer, reduction.reduced, reduction.guard, reduction.body)

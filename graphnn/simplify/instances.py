@@ -18,7 +18,7 @@ from graphnn.simplify.rules import Rewrite, Trace
 
 _POINTS, _DIGITS = 4, 40
 # These change what is summed or read, not a scalar formula; the tests compare them with brute force.
-_STRUCTURAL = ("use the condition", "pull constant factors out", "sum of a one-hot row", "promised sum")
+_STRUCTURAL = ("use the condition", "pull constant factors out", "sum of a one-hot row", "promised sum", "centred sum")
 
 
 def check_instances(trace: Trace) -> None:

@@ -1,16 +1,17 @@
-"""What leaves a reduction: constant factors, one-hot sums, promised sums.
+"""What leaves a reduction: constant factors, one-hot sums, promised sums, and sums of what has been centred.
 
 sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
 sum(c)                               -> c*R                     R terms
 sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
 sum(select(c, exp(z(r)), 0))         -> sum(exp(z(r)) if c)     which can be shifted by the largest exponent
 sum(y[i, r]) over a whole row        -> 1                       where y promises distributions
+sum(x(r) - s/R)                      -> 0                       where s = sum(x(r)) is made already
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy.logic.boolalg import Boolean
@@ -22,15 +23,23 @@ from graphnn.simplify.region import Assignment
 from graphnn.simplify.rules import Trace
 
 
-def split_sum(
-    assignment: Assignment, facts: Facts, trace: Trace, materialise: Callable[[Assignment], Entry]
-) -> sympy.Expr | None:
-    """A sum as an expression over simpler sums, each of which `materialise` turns into an access; None if it is one."""
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of a program: `make` gives the access to a new one, `find` to an equal one that is made already."""
+
+    make: Callable[[Assignment], Entry]
+    find: Callable[[Assignment], Entry | None]
+
+
+def split_sum(assignment: Assignment, facts: Facts, trace: Trace, sums: Sums) -> sympy.Expr | None:
+    """A sum as an expression over simpler sums; None if it is one."""
     if assignment.reducer != "sum":
         return None
     terms = sympy.Add.make_args(assignment.body)
+    if len(terms) > 1 and _is_centred(assignment, sums, trace):
+        return sympy.S.Zero
     pieces = [replace(assignment, body=term) for term in terms]
-    parts = [_split_term(piece, facts, trace) for piece in pieces]
+    parts = [_split_term(piece, facts, trace, sums) for piece in pieces]
     if len(terms) > 1 and not any(part and part[1] is None for part in parts):
         return None  # splitting a sum of terms pays only where a term disappears
     if not any(parts):
@@ -38,11 +47,13 @@ def split_sum(
     result = sympy.S.Zero
     for piece, part in zip(pieces, parts, strict=True):
         factor, rest = part or (sympy.S.One, piece)
-        result += factor if rest is None else factor * materialise(rest)
+        result += factor if rest is None else factor * sums.make(rest)
     return result
 
 
-def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Expr, Assignment | None] | None:
+def _split_term(
+    term: Assignment, facts: Facts, trace: Trace, sums: Sums
+) -> tuple[sympy.Expr, Assignment | None] | None:
     """One term as factor * (sum, or nothing); None where nothing leaves it."""
     if term.body.has(sympy.zoo, sympy.oo, sympy.nan):
         return None  # over no terms the sum is 0, and 0 times infinity is not
@@ -64,6 +75,8 @@ def _split_term(term: Assignment, facts: Facts, trace: Trace) -> tuple[sympy.Exp
             _note(trace, "pull constant factors out", term, replace(term, body=inside))
             factor, term, changed = factor * outside, replace(term, body=inside), True
             continue
+        if _is_centred(term, sums, trace):
+            return sympy.S.Zero, None
         count = _constant_sum(term, facts, trace)
         if count is not None:
             return factor * count, None
@@ -90,6 +103,28 @@ def _factors(term: Assignment) -> tuple[sympy.Expr, sympy.Expr]:
     if len(outside) == len(factors):
         return sympy.S.One, term.body
     return sympy.Mul(*outside), sympy.Mul(*(f for f in factors if f not in outside))
+
+
+def _is_centred(term: Assignment, sums: Sums, trace: Trace) -> bool:
+    """Whether the terms cancel by sums that are made already; other differences of sums would lose digits."""
+    if not term.body.is_Add or term.guard != sympy.true:
+        return False
+    count = sympy.Mul(*(e.size for e in term.reduced))
+    reduced = {e.axis for e in term.reduced}
+    total = sympy.S.Zero
+    for part in term.body.args:
+        if not part.free_symbols & reduced:
+            total += part * count
+            continue
+        outside, inside = _factors(replace(term, body=part))
+        found = sums.find(replace(term, body=inside))
+        if found is None:
+            return False
+        total += outside * found
+    if sympy.expand(total) != 0:
+        return False
+    _note(trace, "centred sum", term, term.as_map(sympy.S.Zero))
+    return True
 
 
 def _constant_sum(term: Assignment, facts: Facts, trace: Trace) -> sympy.Expr | None:

@@ -53,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     Rule("sum of a one-hot row", "sum[r](select(r == t, f(r), 0))", "f(t)", "t is an index of the axis"),
     Rule("skip the terms that are zero", "sum[r](select(c, exp(f(r)), 0))", "sum[r if c](exp(f(r)))"),
     Rule("promised sum", "sum[r](y[i, r])", "1", "the rows of y sum to 1, as the call checks"),
+    Rule("centred sum", "sum[r](x[r] - s/R)", "0", "s is the saved sum[r](x[r]), R the number of its terms"),
     Rule("shift exponentials", _exp(x)/(_exp(x) + _exp(y)), _exp(x - m)/(_exp(x - m) + _exp(y - m)), "m = max(x, y)"),
     Rule("log of a product", _log(p*_exp(x)), x + _log(p)),
     Rule("logistic", _exp(x)/(1 + _exp(x))**2, Sigmoid(x)*Sigmoid(-x)),
