@@ -51,6 +51,7 @@ _HOME: dict[str, tuple[str, ...]] = {
     "graphnn.check.compare": ("compare",),
     "graphnn.explain.formula": ("formula", "latex"),
     "graphnn.explain.derivation": ("derivation", "Derivation"),
+    "graphnn.explain.minimal_filtering": ("minimal_filtering",),
 }
 # fmt: on
 # The classic networks; data sets; estimators.

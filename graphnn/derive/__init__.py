@@ -9,6 +9,8 @@
     adjoint.py  the adjoint of a definition by one access, as a recipe
     sweep.py    the reverse sweep over the graph: gradients()
 
+    minimal_filtering.py  the matrices of fast correlation algorithms, by interpolation; the scheduler uses them
+
 There is no derivative in this folder, or anywhere: a scalar's comes from sympy, a reducer's from its combine function,
 an access's from its index equations.
 """
