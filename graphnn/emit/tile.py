@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import names_in, offset_of, product, slope, total, written_by
 from graphnn.emit.chains import ELEMENT, Level, TileShape
 from graphnn.emit.environment import Mask
 from graphnn.emit.grid import Grid
+from graphnn.emit.prefetch import prefetch_epilogue
 from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
 from graphnn.emit.target import BYTES
 from graphnn.emit.tile_shape import Cover, Tile, choose_cover
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
 
 ZERO, ONE = constant("i64", 0), constant("i64", 1)
+PREFETCH_TERMS = 64  # a tile over fewer terms is done before the lines are there
 
 
 def emit_contract(context: EmitContext, contract: Contract) -> None:
@@ -195,10 +198,17 @@ class _Contraction:
             with w.loop(m_start, m_stop) as rows, context.scope(self.changed):
                 height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
+                m = Span(w.binary("add", m_first, rows.index), rows.step)
+                n = Span(w.binary("add", n_first, columns.index), count)
+                if self._is_long():
+                    prefetch_epilogue(context, c, m, n)
                 self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
-                m = w.binary("add", m_first, rows.index)
-                n = w.binary("add", n_first, columns.index)
-                self._epilogue(Span(m, rows.step), Span(n, count), columns.step, sums, ragged)
+                self._epilogue(m, n, columns.step, sums, ragged)
+
+    def _is_long(self) -> bool:
+        """Whether there are many terms, or so many that nobody knows how many."""
+        extents = [_known(extent_of(r)) for r in self.contract.k]
+        return prod(e for e in extents if e is not None) >= PREFETCH_TERMS or None in extents
 
     def _grid(self, m_extent: Value, n_extent: Value, height: int, width: int) -> Grid | None:
         """The tiles of this thread, where a kernel is divided along them."""

@@ -122,6 +122,10 @@ class Estimate:
     def cost(self) -> float:
         return self.copies + volume(self.candidate.outer) * self.model.contraction(self.tiles)
 
+    def descends(self, term: Range) -> bool:
+        """Whether `b` goes towards lower addresses with the terms, as h[y - r] does with r."""
+        return self.model.distance(self.tiles.b, term.axis) < 0
+
     def cost_in(self, cut: Cut) -> float:
         """The cost where each block of terms is a contraction of its own, and their sums are added afterwards."""
         blocks, c = volume(cut.stored), self.candidate

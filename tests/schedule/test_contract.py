@@ -5,7 +5,7 @@ import pytest
 
 import graphnn as gn
 from graphnn.lower.ir import Contract, Fold, For, Store
-from graphnn.schedule.affine import is_affine, stride
+from graphnn.schedule.affine import coefficient, is_affine, stride
 from graphnn.schedule.contract import contract
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import evaluate
@@ -135,6 +135,15 @@ def test_no_contraction_without_two_free_axes():
     after = contract(program(arrays, [("y", {"i": "N"}, body)]), Machine())
     assert not contracts(after)
     assert any(isinstance(s, Fold) for s in statements(after.body))
+
+
+@pytest.mark.parametrize("make", [convolution, convolution_adjoint])
+def test_terms_run_up_in_memory(make):
+    """The adjoint reads g[p - u] and w[u]: with u = 2, 1, 0 the vectors of g come one after the other."""
+    (found,) = contracts(contract(make(), Machine()))
+    assert all((coefficient(e, r.axis) or 0) >= 0 for r in found.k for e in found.b.index)
+    downwards = [r.axis for r in found.k for e in found.a.index if (coefficient(e, r.axis) or 0) < 0]
+    assert len(downwards) == (2 if make is convolution_adjoint else 0)
 
 
 def test_zeros_around_a_factor_instead_of_a_guard():

@@ -1,0 +1,62 @@
+"""The lines that a tile's epilogue will touch are asked for before the tile's multiply-adds run.
+
+The rows of a tile lie far apart in memory and go on for a few lines only: no hardware prefetcher follows them, and an
+epilogue that meets them cold waits for each. A tile over many terms takes long enough to hide all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from graphnn.emit.access import expressions_in, names_in, offset_of, slope
+from graphnn.emit.target import BYTES
+from graphnn.emit.writer import Value, constant
+from graphnn.lower.ir import Contract, Store
+from graphnn.simplify.expr import Expr, Load, index_constant, walk
+
+if TYPE_CHECKING:
+    from graphnn.emit.loops import EmitContext  # it dispatches to the contractions, which use this module
+    from graphnn.emit.tile import Span
+
+LINE = 64  # bytes
+ZERO = constant("i64", 0)
+
+
+def prefetch_epilogue(context: EmitContext, contract: Contract, rows: Span, columns: Span) -> None:
+    """Prefetch each line of the given rows and columns that the epilogue of a contraction loads or stores.
+
+    Only what moves with the rows and has unit stride along the columns: the rest is small, or has no lines.
+    """
+    w = context.writer
+    touched = dict(_touched(context, contract))
+    if not touched:
+        return
+    with w.loop(ZERO, rows.count) as row, context.axis(contract.m.axis, w.binary("add", rows.first, row.index)):
+        for (buffer, offset), stored in touched.items():
+            dtype = context.buffers[buffer].buffer.dtype
+            with (
+                w.loop(ZERO, columns.count, step=LINE // BYTES[dtype]) as column,
+                context.axis(contract.n.axis, w.binary("add", columns.first, column.index)),
+            ):
+                place = context.value(offset)
+                _prefetch(context, w.gep(context.type_of(dtype), context.buffers[buffer].base, place), stored)
+
+
+def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[str, Expr], bool]]:
+    """Where the epilogue goes: ((buffer, offset of the element), whether it is stored to), stores last."""
+    touched: list[Load | Store] = [
+        e for root in expressions_in(contract.body) for e in walk(root) if isinstance(e, Load)
+    ]
+    touched += [s for s in contract.body if isinstance(s, Store)]
+    for access in touched:
+        offset = offset_of(context.buffers[access.buffer].buffer, access.index)
+        plain = not any(isinstance(e, Load) for e in walk(offset))
+        if plain and contract.m.axis in names_in(offset) and slope(offset, contract.n.axis) == index_constant(1):
+            yield (access.buffer, offset), isinstance(access, Store)
+
+
+def _prefetch(context: EmitContext, address: Value, stored: bool) -> None:
+    w = context.writer
+    w.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
+    w.do(f"call void @llvm.prefetch.p0({address}, i32 {int(stored)}, i32 3, i32 1)")
