@@ -21,8 +21,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from graphnn.emit.environment import Unit
+from graphnn.emit.expression import MEMORY, Expressions
+from graphnn.emit.form import Slice
 from graphnn.emit.writer import Module, Value, Writer, constant
 from graphnn.lower.ir import Program
+from graphnn.schedule.affine import ZERO
+from graphnn.simplify.expr import Origin
 
 ENTRY, SHARE, ALONE = "graphnn_entry", "graphnn_share", "graphnn_alone"
 TEAM = "graphnn_team"  # two words: the address of the pool's `run`, 0 for one thread, and the number of threads
@@ -30,10 +34,11 @@ TEAM = "graphnn_team"  # two words: the address of the pool's `run`, 0 for one t
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An emitted kernel: the positions of the buffers that it takes, and whether every thread runs a share of it."""
+    """A call of a function: on which slices, for which formula, and whether every thread runs a share of it."""
 
     name: str
-    positions: tuple[int, ...]
+    slices: tuple[Slice, ...]
+    origin: Origin | None
     divided: bool
 
 
@@ -41,9 +46,9 @@ def emit_entry(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
     """Emit the entry: read pointers and sizes, call the kernels; in debug mode return the first code that is not 0."""
     w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
     w.location = unit.locations.of(None)
-    sizes = read_sizes(w, program)
+    caller = Caller(unit, w, program)
     for kernel in kernels:
-        code = call_kernel(w, kernel, sizes)
+        code = caller.call(kernel)
         if unit.checks is not None:
             w.branch(w.compare("icmp eq", code, constant("i64", 0)), f"passed.{kernel.name}", f"failed.{kernel.name}")
             w.start(f"failed.{kernel.name}")
@@ -64,20 +69,20 @@ def emit_share(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
     second = w.gep("ptr", first, constant("i64", 1))
     w.do(f"%buffers = load ptr, {first}")
     w.do(f"%sizes = load ptr, {second}")
-    sizes = read_sizes(w, program)
+    caller = Caller(unit, w, program)
     team = Value("i64", "%thread"), Value("i64", "%threads")
     mine = w.compare("icmp eq", team[0], constant("i64", 0))
     for number, (divided, group) in enumerate(groupby(kernels, key=lambda kernel: kernel.divided)):
         for position, kernel in enumerate(group if divided else ()):
             if number or position:
                 w.do(f"call void %barrier({team[1]})")
-            call_kernel(w, kernel, [*sizes, *team])
+            caller.call(kernel, *team)
         if not divided:
             if number:
                 w.do(f"call void %barrier({team[1]})")
             with w.when(mine):
                 for kernel in group:
-                    call_kernel(w, kernel, sizes)
+                    caller.call(kernel)
     w.do("ret void")
     signature = f"internal void @{SHARE}(ptr %barrier, ptr %context, i64 %thread, i64 %threads)"
     define(unit.module, signature, scope, w)
@@ -116,14 +121,28 @@ def read_word(w: Writer, type_: str, array: str, position: int) -> Value:
     return w.ins(type_, f"load {type_}, {address}")
 
 
-def read_sizes(w: Writer, program: Program) -> list[Value]:
-    return [read_word(w, "i64", "%sizes", k) for k in range(len(program.sizes))]
+class Caller(Expressions):
+    """Calls kernels of a program from a function whose %buffers and %sizes are the entry's."""
 
+    def __init__(self, unit: Unit, w: Writer, program: Program) -> None:
+        sizes = {name: read_word(w, "i64", "%sizes", k) for k, name in enumerate(program.sizes)}
+        super().__init__(unit, w, {}, sizes)
+        self.program = program
 
-def call_kernel(w: Writer, kernel: Kernel, rest: Sequence[Value]) -> Value:
-    """Call a kernel on its buffers and `rest`: the sizes, for a divided one also the thread."""
-    arguments = [*(read_word(w, "ptr", "%buffers", k) for k in kernel.positions), *rest]
-    return w.ins("i64", f"call i64 @{kernel.name}({', '.join(map(str, arguments))})")
+    def call(self, kernel: Kernel, *team: Value) -> Value:
+        """Call a kernel on its slices and the sizes; a divided one also gets the thread and how many there are."""
+        slices = [self.begin(part) for part in kernel.slices]
+        arguments = ", ".join(map(str, (*slices, *self.sizes.values(), *team)))
+        with self.at(kernel.origin):
+            return self.writer.ins("i64", f"call i64 @{kernel.name}({arguments})")
+
+    def begin(self, part: Slice) -> Value:
+        first = read_word(self.writer, "ptr", "%buffers", part.position)
+        if part.offset == ZERO:
+            return first
+        with self.scope():
+            offset = self.value(part.offset)
+        return self.writer.gep(MEMORY[self.program.buffers[part.position].dtype], first, offset)
 
 
 def define(module: Module, signature: str, scope: str, writer: Writer) -> None:

@@ -1,19 +1,21 @@
-"""A loop program -> one LLVM module: a function per kernel, and an entry that calls them in order."""
+"""A loop program -> one LLVM module: a function per form of its kernels, and an entry that calls them in order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphnn.emit.access import bound_by, expressions_in, names_in, written_by
+from graphnn.emit.access import bound_by, expressions_in, written_by
 from graphnn.emit.debug import Check, Checks, Locations
 from graphnn.emit.entry import ENTRY, Kernel, define, emit_entry, emit_parallel_entry, emit_share
 from graphnn.emit.environment import Bound, Unit
+from graphnn.emit.form import Form, form_of
 from graphnn.emit.grid import stretch
 from graphnn.emit.loops import EmitContext
 from graphnn.emit.share import FIRST, LAST, Division, divide, parts_of, share_of
 from graphnn.emit.target import Target
 from graphnn.emit.writer import Module, Value, Writer
-from graphnn.lower.ir import Program, Stmt
+from graphnn.lower.ir import Accumulate, Program, Stmt, Store
+from graphnn.schedule.statements import statements
 from graphnn.simplify.expr import Local, Origin, walk
 
 
@@ -23,8 +25,9 @@ class EmittedModule:
 
     `buffers` is an array of pointers in the order of Program.buffers, `sizes` one of int64 in the order of
     Program.sizes; buffers must not overlap where one of them is written. It returns 0, in debug mode else a key of
-    `checks`. `kernels` are the functions it calls, in order; `origins` maps a line of the debug information to
-    the origin of its instructions.
+    `checks`. `kernels` are the functions it calls, in order; `shared` names for a top-level statement the earlier
+    one whose function runs it. `origins` maps a line of the debug information to the origin of its instructions: in
+    a function of several statements those of the first one, and each call of it has an origin of its own.
 
     A `parallel` entry shares its work with other threads where the loader wrote a pool and their number to TEAM.
     """
@@ -34,6 +37,7 @@ class EmittedModule:
     kernels: tuple[str, ...]
     origins: dict[int, Origin]
     checks: dict[int, Check]
+    shared: dict[int, int]
     parallel: bool = False
 
 
@@ -49,10 +53,19 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
     bodies = split_kernels(program.body)
     work = None if debug else divide(program, bodies, target)
     divisions = (None,) * len(bodies) if work is None else work.divisions
-    kernels = [
-        emit_kernel(unit, program, f"graphnn_kernel{number}", body, division)
-        for number, (body, division) in enumerate(zip(bodies, divisions, strict=True))
-    ]
+    made: dict[object, tuple[str, int]] = {}
+    kernels, shared, first = list[Kernel](), dict[int, int](), 0
+    for number, (body, division) in enumerate(zip(bodies, divisions, strict=True)):
+        form = form_of(body, program.buffers, sliced=not debug)
+        name, of = f"graphnn_kernel{number}", first
+        if not debug:  # there each statement has checks of its own
+            name, of = made.setdefault((form.key, division), (name, first))
+        if of == first:
+            emit_kernel(unit, program, name, form, division)
+        else:
+            shared |= {first + n: of + n for n in range(len(body))}
+        kernels.append(Kernel(name, form.slices, origin_of(body), division is not None))
+        first += len(body)
     if work is None:
         emit_entry(unit, program, kernels)
     else:
@@ -64,6 +77,7 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
         kernels=tuple(kernel.name for kernel in kernels),
         origins={line: origin for origin, line in unit.locations.lines.items()},
         checks={} if unit.checks is None else unit.checks.table,
+        shared=shared,
         parallel=work is not None,
     )
 
@@ -82,21 +96,22 @@ def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:
     return tuple(map(tuple, kernels))
 
 
-def emit_kernel(
-    unit: Unit, program: Program, name: str, body: tuple[Stmt, ...], division: Division | None = None
-) -> Kernel:
-    """Emit `i64 name(buffers..., sizes...)`; with a division also the thread's number and how many there are.
+def origin_of(body: tuple[Stmt, ...]) -> Origin | None:
+    """The origin of the first value that the statements store."""
+    return next((s.origin for s in statements(body) if isinstance(s, Store | Accumulate) and s.origin), None)
 
-    The buffers are noalias parameters: that, and nothing else, lets LLVM reorder loads and stores. (Threads share
+
+def emit_kernel(unit: Unit, program: Program, name: str, form: Form, division: Division | None = None) -> None:
+    """Emit `i64 name(slices..., sizes...)`; with a division also the thread's number and how many there are.
+
+    The slices are noalias parameters: that, and nothing else, lets LLVM reorder loads and stores. (Threads share
     buffers, but what one of them writes no other touches before the next barrier.)
     """
-    written = written_by(body)
-    used = written.union(*map(names_in, expressions_in(body)))
-    positions = tuple(k for k, b in enumerate(program.buffers) if f"@{b.name}" in used)
+    body, written = form.body, written_by(form.body)
     bound: dict[str, Bound] = {}
     parameters: list[str] = []
-    for k in positions:
-        buffer = program.buffers[k]
+    for k, part in enumerate(form.slices):
+        buffer = program.buffers[part.position]
         bound[buffer.name] = Bound(buffer, Value("ptr", f"%b{k}"))
         parameters.append(f"ptr noalias {'' if f'@{buffer.name}' in written else 'readonly '}%b{k}")
     sizes = {size: Value("i64", f"%s{k}") for k, size in enumerate(program.sizes)}
@@ -117,4 +132,3 @@ def emit_kernel(
     context.statements(body)
     writer.do("ret i64 0")
     define(unit.module, f"internal i64 @{name}({', '.join(parameters)})", scope, writer)
-    return Kernel(name, positions, division is not None)

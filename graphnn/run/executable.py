@@ -121,7 +121,7 @@ class Executable:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """A line per top-level statement of the scheduled program."""
+        """A line per top-level statement of the scheduled program; "(code of 2)" where it runs that of line 2."""
         return self.manifest.kernels
 
     @property

@@ -77,7 +77,8 @@ class Manifest:
     [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
-    a stage, `kernels` a line per statement. A `parallel` entry runs in several threads where it is given them.
+    a stage, `kernels` a line per statement, which ends in "(code of 2)" where the function made for the statement at
+    position 2 runs it. A `parallel` entry runs in several threads where it is given them.
     """
 
     name: str
@@ -210,15 +211,19 @@ def manifest_of(
         },
         origins={line: str(origin) for line, origin in emitted.origins.items()},
         stages=stages or {},
-        kernels=tuple(map(_kernel_line, program.body)),
+        kernels=tuple(_kernel_line(s, emitted.shared.get(k)) for k, s in enumerate(program.body)),
         parallel=emitted.parallel,
     )
 
 
-def _kernel_line(statement: Stmt) -> str:
-    """The first line of a top-level statement and what it writes: for i0 in 0 .. N parallel: -> h, loss"""
+def _kernel_line(statement: Stmt, shared: int | None) -> str:
+    """The first line of a top-level statement and what it writes: for i0 in 0 .. N parallel: -> h, loss (code of 2)
+
+    Its code may be that of an earlier statement, on other arrays.
+    """
     written = ", ".join(sorted(name.removeprefix("@") for name in written_by((statement,))))
-    return f"{header(statement)} -> {written}" if written else header(statement)
+    line = f"{header(statement)} -> {written}" if written else header(statement)
+    return line if shared is None else f"{line} (code of {shared})"
 
 
 def _require(condition: bool, message: str) -> None:
