@@ -5,6 +5,7 @@ out  FormulaProgram: one formula per array that is materialised, and the Trace o
 
 mode.py        training or inference: one of two branches is left
 region.py      which nodes are materialised; inlining the others into them
+clipped.py     comparisons ask a saved maximum, not what it was taken of
 algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
 reductions.py  constant factors, one-hot sums and promised sums leave a reduction
 shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)

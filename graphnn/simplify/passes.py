@@ -10,13 +10,14 @@ import sympy
 from graphnn.declare.definition import FLOATS, Extent
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import axis_symbol, size_symbol
+from graphnn.simplify.clipped import compare_outputs
 from graphnn.simplify.convert import Arrays, Converter
 from graphnn.simplify.engine import Accuracy, Simplifier
 from graphnn.simplify.expr import DType, Expr, Origin
 from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
 from graphnn.simplify.formula import Array, FormulaProgram, Role
 from graphnn.simplify.mode import specialise
-from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read
+from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read, stored_anyway
 from graphnn.simplify.rules import Trace
 
 
@@ -134,10 +135,15 @@ def _add_all(assignments: Sequence[Assignment], facts: Facts, accuracy: Accuracy
     large z, the work is done again with the quotient as an array: its own formula always can be shifted.
     """
     kept = set(wanted)
+    declared = {a.name: a.body for a in assignments}
+    asking = compare_outputs(assignments, stored_anyway(assignments) | wanted)
+    assignments = [assignment for assignment, _ in asking]
     while True:
         simplifier, roots = Simplifier(facts, accuracy, wanted), choose_roots(assignments, kept)
-        for assignment in assignments:
-            simplifier.add(assignment, assignment.name in roots)
+        for assignment, asked in asking:
+            name = assignment.name
+            simplifier.trace.record(name, "compare the output", declared[name], assignment.body, asked)
+            simplifier.add(assignment, name in roots)
         used = {a.name for a in _needed(simplifier.made, sorted(wanted))}
         bare = used & simplifier.sums.keys() - wanted
         quotients = [a for a in assignments if a.reducer is None and a.body.has(sympy.exp) and is_monomial(a.body)]

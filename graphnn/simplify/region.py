@@ -140,6 +140,13 @@ def compared(assignment: Assignment) -> set[str]:
     return {entry.operand for equation in real for entry in entries(equation)}
 
 
+def stored_anyway(assignments: Sequence[Assignment]) -> set[str]:
+    """The arrays that contractions or equations of real numbers read, be it through a transpose or reshape."""
+    reindex = {a.name: a for a in assignments if is_reindex(a)}
+    names = {f.operand for a in assignments for f in contraction_factors(a)}
+    return {_source(name, reindex) for name in names.union(*map(compared, assignments))}
+
+
 def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str]:
     """The names of the maps that become arrays; reductions are arrays unless they simplify to maps.
 
@@ -149,8 +156,7 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
     """
     reindex = {a.name: a for a in assignments if is_reindex(a)}
     contractions = {a.name for a in assignments if contraction_factors(a)}
-    stored = {_source(f.operand, reindex) for a in assignments for f in contraction_factors(a)}
-    stored |= {_source(name, reindex) for a in assignments for name in compared(a)}
+    stored = stored_anyway(assignments)
     roots = set(wanted)
     reads = {a.name: _occurrences(a.body) + _occurrences(a.guard) for a in assignments}
     uses: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.simplify.heads import Erfc, Sigmoid
@@ -43,11 +44,16 @@ def _bounded(u: sympy.Expr) -> sympy.Expr:
     return sympy.Piecewise((w / (p + w), sympy.Le(u, 0)), (1 / (p * w + 1), True))
 
 
+def _step(condition: Boolean) -> sympy.Expr:
+    return sympy.Piecewise((1, condition), (0, True))
+
+
 # fmt: off
 RULES: tuple[Rule, ...] = (
     Rule("cancel", (-y/a + (1 - y)/(1 - a))*a*(1 - a), a - y, "a != 0, a != 1"),
     Rule("look through a logarithm", "log(s)", "log(f(z))", "s is the saved output f(z) of a node"),
     Rule("look through the output", "1 - s", "1 - f(z), as a product", "s is the saved output f(z) of a node"),
+    Rule("compare the output", _step(x > a), _step(sympy.Max(x, a) > a), "max(x, a) is the saved output of a node"),
     Rule("use the condition", "select(i == t, f(t), 0)", "select(i == t, f(i), 0)"),
     Rule("pull constant factors out", "sum[r](c*f(r))", "c*sum[r](f(r))", "c does not depend on r"),
     Rule("sum of a one-hot row", "sum[r](select(r == t, f(r), 0))", "f(t)", "t is an index of the axis"),
