@@ -189,12 +189,16 @@ class Expressions(Environment):
 
     def address(self, name: str, offset: Expr) -> Value:
         """The address of the first lane's element."""
+        bound = self.buffers[name]
+        return self.writer.gep(MEMORY[bound.buffer.dtype], bound.base, self.first_lane(offset))
+
+    def first_lane(self, e: Expr) -> Value:
+        """The scalar that an expression of axes is in the first lane."""
         outer = self.lanes, self.varying
         self.lanes, self.varying = 1, frozenset()
-        index = self.value(offset)
+        value = self.value(e)
         self.lanes, self.varying = outer
-        bound = self.buffers[name]
-        return self.writer.gep(MEMORY[bound.buffer.dtype], bound.base, index)
+        return value
 
     def addresses(self, name: str, offset: Expr) -> Value:
         """The address of each lane's element."""

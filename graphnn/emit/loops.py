@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from graphnn.emit.access import bound_by, expressions_in, invariants, written_by
+from graphnn.emit.crossing import emit_by_rows
 from graphnn.emit.environment import Mask
-from graphnn.emit.expression import Expressions
-from graphnn.emit.scalar import emit_scalar
+from graphnn.emit.folds import CHAINS, Folds
 from graphnn.emit.tile import emit_contract
 from graphnn.emit.transpose import crossing_loads, emit_crossing
-from graphnn.emit.writer import Value, constant, lanes_of
-from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store, fused_factors
+from graphnn.emit.writer import constant, lanes_of
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store
 from graphnn.lower.printer import header
-from graphnn.simplify.expr import COMBINE, Const, Expr, Load, Op, Range, identity_of, walk
+from graphnn.schedule.affine import known_extent
+from graphnn.simplify.expr import COMBINE, Const, Expr, Load, Op, Range, walk
 
 
-class EmitContext(Expressions):
+class EmitContext(Folds):
     """What an emitter of a statement works with.
 
     writer, target     where instructions go, and for which machine
@@ -76,6 +77,8 @@ class EmitContext(Expressions):
 
     def plain_loop(self, loop: For) -> None:
         """One iteration after the other, whatever the kind of the loop."""
+        if emit_by_rows(self, loop):
+            return
         lo, hi = self.value(loop.lo), self.value(loop.hi)
         with self.around(loop), self.loop(loop.axis, lo, hi, changed=written_by(loop.body)):
             self.statements(loop.body)
@@ -132,10 +135,12 @@ class EmitContext(Expressions):
         dtypes |= {self.buffers[name.removeprefix("@")].buffer.dtype for name in written_by(loop.body)}
         floats = [self.target.lanes(dtype) for dtype in ("float64", "float32") if dtype in dtypes]
         lanes = floats[0] if floats else self.target.lanes("int64")
-        if isinstance(loop.lo, Const) and isinstance(loop.hi, Const):
-            while lanes > 1 and lanes // 2 >= int(loop.hi.value) - int(loop.lo.value):
-                lanes //= 2
-        return lanes
+        length = known_extent(Range(loop.axis, loop.lo, loop.hi))
+        if length is None:
+            return lanes
+        while lanes > 1 and lanes // 2 >= length:
+            lanes //= 2
+        return lanes if length < CHAINS * lanes or not self.folds_along(loop) else CHAINS * lanes
 
     def conditional(self, condition: Expr, body: tuple[Stmt, ...]) -> None:
         """Where the condition varies by lane: a branch around lanes that agree on no, a mask for the others."""
@@ -148,45 +153,6 @@ class EmitContext(Expressions):
         active = test if self.mask is None else w.binary("and", test, self.mask.value)
         with w.when(self.any_lane(active)), self.scope(changed), self.masked(test, occupied=True):
             self.statements(body)
-
-    def fold(self, fold: Fold) -> Value:
-        """One chain in row-major order from the reducer's identity; a chain per lane where the terms vary by lane."""
-        varies = self.varies(fold.value) or (fold.guard is not None and self.varies(fold.guard))
-        evaluate = self.expr if varies else self.value
-        return self.fold_over(fold, fold.ranges, evaluate(identity_of(fold.reducer, fold.value.dtype)), evaluate)
-
-    def fold_over(
-        self, fold: Fold, ranges: tuple[Range, ...], total: Value, evaluate: Callable[[Expr], Value]
-    ) -> Value:
-        """`total` combined with the terms of the ranges that are left."""
-        if not ranges:
-            return self.fold_term(fold, total, evaluate)
-        first, *rest = ranges
-        with self.loop(first.axis, self.value(first.lo), self.value(first.hi), carry=[total]) as loop:
-            loop.next = [self.fold_over(fold, tuple(rest), loop.carried[0], evaluate)]
-        return loop.results[0]
-
-    def fold_term(self, fold: Fold, total: Value, evaluate: Callable[[Expr], Value]) -> Value:
-        """`total` combined with one term, unless the guard skips it."""
-
-        def combined() -> Value:
-            factors = fused_factors(fold)
-            if factors is not None:
-                a, b = map(evaluate, factors)
-                return self.writer.fma(a, b, total)
-            return emit_scalar(self.writer, COMBINE[fold.reducer], (evaluate(fold.value), total))
-
-        if fold.guard is None:
-            return combined()
-        test = self.value(fold.guard)
-        if lanes_of(test.type) > 1:
-            with self.masked(test):
-                kept = combined()
-        elif self.reads(fold.value):
-            return self.guarded(test, combined, lambda: total)
-        else:
-            kept = combined()
-        return self.writer.select(test, kept, total)
 
 
 def holds_contract(body: tuple[Stmt, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope
 from graphnn.emit.target import BYTES
-from graphnn.emit.writer import Value, constant
+from graphnn.emit.writer import constant
 from graphnn.lower.ir import Contract, Store
 from graphnn.simplify.expr import Expr, Load, index_constant, walk
 
@@ -40,7 +40,7 @@ def prefetch_epilogue(context: EmitContext, contract: Contract, rows: Span, colu
                 context.axis(contract.n.axis, w.binary("add", columns.first, column.index)),
             ):
                 place = context.value(offset)
-                _prefetch(context, w.gep(context.type_of(dtype), context.buffers[buffer].base, place), stored)
+                w.prefetch(w.gep(context.type_of(dtype), context.buffers[buffer].base, place), stored)
 
 
 def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[str, Expr], bool]]:
@@ -54,9 +54,3 @@ def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[s
         plain = not any(isinstance(e, Load) for e in walk(offset))
         if plain and contract.m.axis in names_in(offset) and slope(offset, contract.n.axis) == index_constant(1):
             yield (access.buffer, offset), isinstance(access, Store)
-
-
-def _prefetch(context: EmitContext, address: Value, stored: bool) -> None:
-    w = context.writer
-    w.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
-    w.do(f"call void @llvm.prefetch.p0({address}, i32 {int(stored)}, i32 3, i32 1)")

@@ -10,7 +10,7 @@ elements took 63 us, so 9 us.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ from graphnn.emit.writer import Value, Writer, constant
 from graphnn.lower.ir import Buffer, For, Let, Store
 from graphnn.schedule.affine import ZERO, integer
 from graphnn.schedule.cost import CHEAP, WEIGHTS
-from graphnn.simplify.expr import Expr, Load, Op, children, index_constant, walk
+from graphnn.schedule.crossing import always_loaded
+from graphnn.simplify.expr import Expr, Load, Op, index_constant, walk
 
 if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
@@ -47,19 +48,10 @@ def crossing_loads(buffers: Mapping[str, Buffer], loop: For) -> tuple[Load, ...]
     found = dict.fromkeys(
         load
         for root in expressions_in(inner.body)
-        for load in _always_loaded(root)
+        for load in always_loaded(root)
         if _crosses(buffers[load.buffer], load, loop, inner)
     )
     return tuple(load for load in found if written_by(inner.body).isdisjoint(names_in(load)))
-
-
-def _always_loaded(expr: Expr) -> Iterator[Load]:
-    """The loads that evaluating `expr` always does: those of an arm of a select may be out of range elsewhere."""
-    if isinstance(expr, Load):
-        yield expr
-    taken = expr.args[:1] if isinstance(expr, Op) and expr.fn == "select" else children(expr)
-    for part in taken:
-        yield from _always_loaded(part)
 
 
 def _crosses(buffer: Buffer, load: Load, outer: For, inner: For) -> bool:

@@ -148,6 +148,11 @@ class Writer:
         """The address base + index elements. Addresses are only ever made by getelementptr."""
         return self.ins("ptr", f"getelementptr {element}, {base}, {index}")
 
+    def prefetch(self, address: Value, stored: bool = False) -> None:
+        """Ask for a cache line that will be read, or `stored` to. Any address will do: none of it traps."""
+        self.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
+        self.do(f"call void @llvm.prefetch.p0({address}, i32 {int(stored)}, i32 3, i32 1)")
+
     def alloca(self, element: str, count: int, align: int) -> Value:
         """`count` elements on the stack, reserved once in the entry block however often this place is reached."""
         name = "%" + self.fresh("stack")

@@ -57,7 +57,7 @@ class Buffer:
 class Node:
     """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
-    __slots__ = ("_accesses", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
+    __slots__ = ("_accesses", "_blocks", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
 
 
 @hashed_once

@@ -13,6 +13,7 @@ from functools import lru_cache
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
 from graphnn.schedule.affine import coefficient, layouts, stride
+from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import nested, own_expressions
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Size, axes_of, children
@@ -30,6 +31,7 @@ SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetch
 UNKNOWN_LANES = 2  # a size that is not known before the call may be 1 and leave the other lanes empty
 SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
 LATENCY = 3  # cycles that a chain of adds waits per term, beyond the instruction itself
+EXCHANGE = 7  # an access across the lanes: to and from the stack, and log2(16) shuffles
 ENTRY = 4  # instructions to enter a vector loop: its bounds, and the mask of its tail
 CHEAP, DIVISION, POLYNOMIAL = 1, 4, 12  # instructions; the last is the length of the exp and log kernels
 ERROR_FUNCTION, ANGLE = 50, 60  # an exponential, a polynomial and two quotients; a reduction and two polynomials
@@ -157,9 +159,12 @@ class CostModel:
                 width = self.lanes(body)
                 return ENTRY + math.ceil(extent(lo, hi) / width) * self.body(body, inner, width)
             case For(lo=lo, hi=hi, body=body):
+                if axis is not None and runs_by_rows(stmt, self.stride, axis):
+                    return self.by_rows(stmt, lanes)
                 return extent(lo, hi) * self.body(body, axis, lanes)
             case Fold(ranges=ranges, value=value):
-                return volume(ranges) * (self.expression(value, axis, lanes) + LATENCY)
+                saved = 0.0 if axis is None else self.exchanged(stmt, axis, lanes)
+                return volume(ranges) * (self.expression(value, axis, lanes) - saved + LATENCY)
             case Contract():
                 return self.contraction(stmt)
             case If(body=body):
@@ -168,6 +173,20 @@ class CostModel:
                 return expressions + self.access(buffer, index, axis, lanes)
             case Let():
                 return expressions
+
+    def by_rows(self, loop: For, lanes: int) -> float:
+        """A loop in vector code with its own axis in the lanes, for one lane after the other."""
+        vectors = math.ceil(extent(loop.lo, loop.hi) / lanes)
+        return lanes * (ENTRY + vectors * self.body(loop.body, loop.axis, lanes))
+
+    def exchanged(self, fold: Fold, axis: str, lanes: int) -> float:
+        """What a term of a fold saves by loads that go across the lanes: blocks of rows become columns."""
+        along = fold.ranges[-1].axis
+        found = [x for x in block_loads(fold) if crosses(self.stride, x.buffer, x.index, along, axis)]
+        return len(found) * max(0.0, lanes - EXCHANGE)
+
+    def stride(self, buffer: str, index: tuple[Expr, ...], axis: str) -> int | None:
+        return stride(index, axis, self.layouts[buffer])
 
     def contraction(self, c: Contract) -> float:
         """A tile's multiply-adds and loads, its epilogue, and the lines that do not stay in the first cache.

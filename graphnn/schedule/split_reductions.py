@@ -20,7 +20,7 @@ from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel
 from graphnn.schedule.partial_sums import MAX_PARTIALS, Cut, Level, take_apart
 from graphnn.schedule.statements import fresh_name, names_in
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, index_constant, walk
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, axes_of, index_constant, walk
 
 CHAIN = 128  # terms of one chain
 COLUMNS = 64  # Interleaved chains where the reduced axis is the one with unit stride: 4 vectors of 16 float32 hide
@@ -113,7 +113,7 @@ def _cut(nest: Nest, fold: Fold, memory: dict[str, tuple[int, ...]], names: set[
 
 
 def _runs_along(axis: str, loops: Sequence[Range], value: Expr, memory: dict[str, tuple[int, ...]]) -> bool:
-    """Whether more loads have unit stride in the reduced axis than in any output axis."""
-    loads = [e for e in walk(value) if isinstance(e, Load) and e.index]
+    """Whether more loads that move with the reduced axis have unit stride in it than in any output axis."""
+    loads = [e for e in walk(value) if isinstance(e, Load) and axis in axes_of(e)]
     unit = [sum(stride(e.index, r, memory[e.buffer]) == 1 for e in loads) for r in (axis, *(r.axis for r in loops))]
     return not loops or unit[0] > max(unit[1:])

@@ -140,3 +140,18 @@ def test_training_step_updates_in_the_epilogue_of_its_gradient():
     ]
     assert len(updates) == 2
     assert not any(b.name in ("gW1", "gW2") for b in after.buffers)
+
+
+@pytest.mark.parametrize("columns", [10, 64, 100])
+def test_rows_stay_in_cache_from_their_reduction_to_their_map(columns):
+    """y[i, j] = x[i, j]/s[i] with s the row sums: one nest with rows in the lanes, x is read from memory once."""
+    arrays = [array("x", "input", "N", columns), array("s", "temp", "N"), array("y", "output", "N", columns)]
+    rows, pairs = {"i": "N"}, {"i": "N", "j": columns}
+    formulas = [
+        ("s", rows, total(load("x", "i", "r"), r=columns)),
+        ("y", pairs, op("div", load("x", "i", "j"), load("s", "i"))),
+    ]
+    before = program(arrays, formulas)
+    after = fuse(before, Machine())
+    assert len(after.body) == 1
+    assert_same_meaning(before, after, {"N": 7})
