@@ -11,7 +11,7 @@ from graphnn.schedule.affine import extent_of, known_extent
 from graphnn.schedule.cost import CostModel, estimate, volume
 from graphnn.schedule.guards import excluded, in_range, place_guards, rectangular
 from graphnn.schedule.nest import Nest, moves_inward
-from graphnn.schedule.operands import Side, Space, prepare
+from graphnn.schedule.operands import Copies, Side, Space, prepare
 from graphnn.schedule.partial_sums import Cut
 from graphnn.schedule.statements import Body
 from graphnn.simplify.expr import Axis, Expr, Load, Range, axes_of, index_constant, substitute
@@ -102,7 +102,8 @@ class Estimate:
     tiles: Contract
 
     @classmethod
-    def of(cls, c: Candidate, rest: Body, model: CostModel) -> Estimate:
+    def of(cls, c: Candidate, rest: Body, model: CostModel, made: Copies) -> Estimate:
+        """Copies that are `made` cost nothing."""
         lanes = model.lanes(rest)
         copies, factors = 0.0, []
         for number, side in enumerate((c.a, c.b)):
@@ -114,7 +115,8 @@ class Estimate:
             shape = tuple(map(extent_of, copy.ranges))
             model = model.beside(Buffer(name, side.factor.dtype, shape, "temp", copy.layout))
             factors.append(Load(name, copy.index, side.factor.dtype))
-            copies += volume(c.outer[: copy.depth(c.outer)]) * model.copy(copy.ranges, copy.value, lanes)
+            if copy.key not in made:
+                copies += volume(c.outer[: copy.depth(c.outer)]) * model.copy(copy.ranges, copy.value, lanes)
         tiles = Contract("", c.a.own, c.b.own, c.k, factors[0], factors[1], rest, lanes=c.lanes)
         return cls(c, copies, model, tiles)
 

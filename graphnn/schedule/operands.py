@@ -12,7 +12,7 @@ from graphnn.schedule.affine import ZERO, default_layout, extent_of, is_affine, 
 from graphnn.schedule.guards import in_range
 from graphnn.schedule.nest import wrap
 from graphnn.schedule.statements import Body, fresh_name
-from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity_of, walk
+from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity_of, substitute, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Copy:
         held = axes_of(self.value) - {r.axis for r in self.ranges}
         return max((d + 1 for d, r in enumerate(outer) if r.axis in held), default=0)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for two copies of the same elements in the same order, whatever their axes are called."""
+        axes: dict[Expr, Expr] = {Axis(r.axis): Axis(str(n)) for n, r in enumerate(self.ranges)}
+        return (tuple((r.lo, r.hi) for r in self.ranges), substitute(self.value, axes), self.layout)
+
     def build(self, names: set[str]) -> tuple[Load, Buffer, Body]:
         """for i1: for r0: W.packed[r0, i1] = W[i1, r0]   and the load that takes the factor's place."""
         source = next((e.buffer for e in walk(self.value) if isinstance(e, Load)), "value")
@@ -38,6 +44,17 @@ class Copy:
         place = tuple(map(position_in, self.ranges))
         nest = wrap(self.ranges, (Store(name, place, self.value, origin),))
         return Load(name, self.index, dtype, origin), Buffer(name, dtype, shape, "temp", self.layout), nest
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy that is made: a load of it, and the buffers that it was made from."""
+
+    load: Load
+    sources: frozenset[str]
+
+
+Copies = dict[tuple[object, ...], Copied]  # by their keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from graphnn.errors import CompileError
 from graphnn.lower.ir import Program
 from graphnn.lower.verify import verify
 from graphnn.schedule.blocks import block_examples
+from graphnn.schedule.borders import keep_borders
 from graphnn.schedule.contract import contract
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
@@ -23,12 +24,14 @@ class Pass(NamedTuple):
     run: Callable[[Program, Machine], Program]
 
 
-# Contractions are found while nests are as lowering wrote them; what is left of the long reductions is split before
-# fusion, so that partial sums join their producers; stores reach their states before fusion, so that an update
-# joins the contraction that computes its gradient; layouts are set before fusion, so that nests agree on their lanes.
+# Contractions are found while nests are as lowering wrote them, and the borders in their copies right after; what is
+# left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
+# states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
+# fusion, so that nests agree on their lanes.
 PASSES = (
     Pass("blocks", block_examples),
     Pass("contract", contract),
+    Pass("borders", keep_borders),
     Pass("split_reductions", split_reductions),
     Pass("in_place", in_place),
     Pass("layout", permute_layouts),
