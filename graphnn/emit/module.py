@@ -88,11 +88,13 @@ def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:
     t = sum(...); y[0] = t; for ...  ->  (t = sum(...); y[0] = t), (for ...)
     """
     kernels: list[list[Stmt]] = []
+    binder: dict[str, int] = {}  # the kernel of each Local
     for statement in body:
         read = {e.name for root in expressions_in((statement,)) for e in walk(root) if isinstance(e, Local)}
-        first = next((k for k, kernel in enumerate(kernels) if not read.isdisjoint(bound_by(kernel))), len(kernels))
+        first = min((binder[name] for name in read & binder.keys()), default=len(kernels))
         merged = [s for kernel in kernels[first:] for s in kernel]
         kernels[first:] = [[*merged, statement]]
+        binder |= dict.fromkeys(bound_by(kernels[first]), first)
     return tuple(map(tuple, kernels))
 
 

@@ -36,7 +36,7 @@ from typing import Literal
 
 from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
 from graphnn.simplify.formula import Role
-from graphnn.simplify.once import hashed_once
+from graphnn.simplify.once import hashed_once, once
 
 CHAIN = 512  # terms (of each lane) of one multiply-add chain in a contraction; then a new chain starts
 
@@ -57,7 +57,7 @@ class Buffer:
 class Node:
     """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
-    __slots__ = ("_accesses", "_blocks", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
+    __slots__ = ("_accesses", "_blocks", "_buffers", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
 
 
 @hashed_once
@@ -141,7 +141,12 @@ class Program(Node):
     body: tuple[Stmt, ...]
 
     def buffer(self, name: str) -> Buffer:
-        return next(b for b in self.buffers if b.name == name)
+        return _by_name(self)[name]
+
+
+@once("_buffers")
+def _by_name(program: Program) -> dict[str, Buffer]:
+    return {b.name: b for b in program.buffers}
 
 
 def fused_factors(fold: Fold) -> tuple[Expr, Expr] | None:

@@ -37,11 +37,12 @@ def contract(program: Program, machine: Machine, dots: bool = True) -> Program:
     into blocks whose factors stay in cache, see _in_blocks.
     """
     names = {b.name for b in program.buffers} | set(program.sizes) | names_in(program.body)
+    model = CostModel.of(program.buffers, machine)
     buffers = list(program.buffers)
     body: list[Stmt] = []
     made: Copies = {}
     for stmt in program.body:
-        found = _contract_nest(program, peel(stmt), machine, names, made, dots)
+        found = _contract_nest(program, peel(stmt), model, names, made, dots)
         if found is None:
             body.append(stmt)
         else:
@@ -54,7 +55,7 @@ def contract(program: Program, machine: Machine, dots: bool = True) -> Program:
 
 
 def _contract_nest(
-    program: Program, nest: Nest, machine: Machine, names: set[str], made: Copies, dots: bool
+    program: Program, nest: Nest, model: CostModel, names: set[str], made: Copies, dots: bool
 ) -> tuple[Body, tuple[Buffer, ...]] | None:
     if nest.contract is not None or not nest.body or not isinstance(nest.body[0], Fold):
         return None
@@ -66,13 +67,13 @@ def _contract_nest(
     everything = (*nest.loops, *fold.ranges)
     if all(map(is_known, everything)) and volume(everything) < MIN_WORK:
         return None
-    model, lanes = CostModel.of(program.buffers, machine), machine.lanes(fold.value.dtype) if dots else 1
+    lanes = model.machine.lanes(fold.value.dtype) if dots else 1
     options = [Estimate.of(c, rest, model, made) for c in candidates(program, nest, names, lanes)]
     if not options:
         return None
     best = min(options, key=lambda option: option.cost)
     level = _in_blocks(nest, fold, options, best.cost, names)
-    found = None if level is None else _build_blocks(program, level, machine, names, made)
+    found = None if level is None else _build_blocks(program, level, model.machine, names, made)
     return found or _build(best, fold, rest, names, made)
 
 

@@ -14,7 +14,7 @@ from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.match import Match, match_loops
 from graphnn.schedule.nest import Nest, wrap
-from graphnn.schedule.reorder import Effects, commute
+from graphnn.schedule.reorder import Effects, Order, Place, Placed
 from graphnn.schedule.statements import Access, Body, accesses, names_in, prune, reads, without_stores, writes
 from graphnn.simplify.expr import Range
 
@@ -51,30 +51,29 @@ class Fuser:
 
     def fuse(self, body: Body) -> Body:
         """The body with its statements fused, consumers in order, each with its nearest producer first."""
-        done: list[Effects] = []
+        order = Order()
         for stmt in body:
-            done.append(Effects.of(stmt))
-            at: int | None = len(done) - 1
-            while at is not None:
-                at = self._fuse_at(done, at)
-        return tuple(e.stmt for e in done)
+            last: Placed | None = order.append(stmt)
+            while last is not None:
+                last = self._fuse_one(order, last)
+        return order.body()
 
-    def _fuse_at(self, body: list[Effects], at: int) -> int | None:
-        """Fuse statement `at` with another, in place. Returns where the result is; None if it fuses with none."""
-        made, used = body[at].writes, body[at].touches
-        before = ((e, at) for e in range(at - 1, -1, -1) if not used.isdisjoint(body[e].writes))
-        after = ((at, later) for later in range(at + 1, len(body)) if not made.isdisjoint(body[later].touches))
-        for earlier, later in chain(before, after):
-            first, second = body[earlier], body[later]
-            between = body[earlier + 1 : later]
-            up = all(commute(e, second) for e in between)
-            if not (up or all(commute(first, e) for e in between)):
-                continue
-            merged = self._merge(first, second)
+    def _fuse_one(self, order: Order, one: Placed) -> Placed | None:
+        """Fuse a statement with another, in place. Returns where the result is; None if it fuses with none."""
+        before = (p for p in reversed(order.writing(one.effects.touches)) if p.place < one.place)
+        after = (p for p in order.touching(one.effects.writes) if p.place > one.place)
+        for other in chain(before, after):
+            first, second = (other, one) if other.place < one.place else (one, other)
+            if _meets_rivals(order, second, first.place, second.place):
+                if _meets_rivals(order, first, first.place, second.place):
+                    continue
+                kept = second
+            else:
+                kept = first
+            merged = self._merge(first.effects, second.effects)
             if merged is not None:
-                result = Effects.of(merged)
-                body[earlier : later + 1] = [result, *between] if up else [*between, result]
-                return earlier if up else earlier + len(between)
+                order.remove(second if kept is first else first)
+                return order.replace(kept, merged)
         return None
 
     def _cost(self, stmt: Stmt) -> float:
@@ -101,6 +100,11 @@ class Fuser:
         if match.contract is None and not match.complete:
             merged = _around(match, self.fuse(body))
         return merged
+
+
+def _meets_rivals(order: Order, moving: Placed, start: Place, end: Place) -> bool:
+    """Whether a statement between the two places may not be passed."""
+    return any(start < p.place < end for p in order.rivals(moving.effects))
 
 
 def _inside(match: Match) -> Body:

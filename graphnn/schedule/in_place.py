@@ -7,7 +7,7 @@ from dataclasses import replace
 from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
-from graphnn.schedule.reorder import Effects, commute
+from graphnn.schedule.reorder import Order
 from graphnn.schedule.statements import prune, rewrite
 from graphnn.simplify.expr import Axis, Const, Expr, Load, transform
 
@@ -21,37 +21,42 @@ def in_place(program: Program, machine: Machine) -> Program:
     it (the nest is moved down past such reads, where nothing between needs what it writes), and whoever read the
     temp reads the state instead. Otherwise the copy stays.
     """
-    body = [Effects.of(stmt) for stmt in program.body]
+    order = Order.of(program.body)
     for stmt in program.body:
         names = _copied(program, stmt)
         if names is not None:
-            body = _merge_copy(program, body, stmt, *names) or body
-    return prune(replace(program, body=tuple(e.stmt for e in body)))
+            _merge_copy(program, order, stmt, *names)
+    return prune(replace(program, body=order.body()))
 
 
-def _merge_copy(program: Program, body: list[Effects], copy: Stmt, state: str, temp: str) -> list[Effects] | None:
-    """The body without the copy state <- temp, where that is legal."""
-    rest = [e for e in body if state not in e.writes or e.stmt != copy]
-    at = next((p for p, e in enumerate(rest) if temp in e.writes), None)
-    if at is None or program.buffer(temp).role != "temp":
-        return None
-    producer = rest.pop(at)
-    if state in producer.writes or any(state in e.writes or temp in e.writes for e in rest):
-        return None
+def _merge_copy(program: Program, order: Order, copy: Stmt, state: str, temp: str) -> None:
+    """Take the copy state <- temp out of the order, where that is legal."""
+    copies = [p for p in order.writing((state,)) if p.effects.stmt == copy]
+    others = [p for p in order.writing((state, temp)) if p not in copies]
+    if len(others) != 1 or program.buffer(temp).role != "temp":
+        return
+    (placed,) = others
+    producer = placed.effects
     stored = {a.index for a in producer.accesses if a.buffer == temp}
-    if len(stored) != 1 or any(a.buffer == state and a.index not in stored for a in producer.accesses):
-        return None
+    if state in producer.writes or len(stored) != 1:
+        return
+    if any(a.buffer == state and a.index not in stored for a in producer.accesses):
+        return
     if not all(_is_identity(index, len(program.buffer(state).shape)) for index in stored):
-        return None
-    last = max((p + 1 for p, e in enumerate(rest) if state in e.reads), default=0)
-    destination = max(at, last)
-    if not all(commute(producer, e) for e in rest[at:destination]):
-        return None
-    rest.insert(destination, producer)
-    return [_to_state(e, state, temp) if temp in e.reads | e.writes else e for e in rest]
+        return
+    last = max((p.place for p in order.reading((state,)) if p not in copies), default=placed.place)
+    if any(placed.place < p.place <= last for p in order.rivals(producer) if p not in copies):
+        return
+    for found in copies:
+        order.remove(found)
+    if placed.place < last:
+        order.remove(placed)
+        order.insert(last, producer.stmt)
+    for found in order.touching((temp,)):
+        order.replace(found, _to_state(found.effects.stmt, state, temp))
 
 
-def _to_state(effects: Effects, state: str, temp: str) -> Effects:
+def _to_state(stmt: Stmt, state: str, temp: str) -> Stmt:
     """A statement with the state in the place of the temp."""
 
     def load(expr: Expr) -> Expr:
@@ -60,8 +65,8 @@ def _to_state(effects: Effects, state: str, temp: str) -> Effects:
     def store(stmt: Stmt) -> Stmt:
         return replace(stmt, buffer=state) if isinstance(stmt, Store) and stmt.buffer == temp else stmt
 
-    (stmt,) = rewrite((effects.stmt,), load, store)
-    return Effects.of(stmt)
+    (changed,) = rewrite((stmt,), load, store)
+    return changed
 
 
 def _copied(program: Program, stmt: Stmt) -> tuple[str, str] | None:

@@ -44,15 +44,17 @@ def split_reductions(program: Program, machine: Machine) -> Program:
     """
     buffers = list(program.buffers)
     names = {b.name for b in buffers} | names_in(program.body) | set(program.sizes)
+    memory = layouts(buffers)
     body: list[Stmt] = []
     for stmt in program.body:
         pending = [stmt]
         while pending:
-            level = _split(peel(pending[-1]), layouts(buffers), names)
+            level = _split(peel(pending[-1]), memory, names)
             if level is None:
                 body.append(pending.pop())
             else:
                 buffers.append(level.buffer)
+                memory[level.buffer.name] = level.buffer.layout
                 pending[-1:] = [level.rest, level.partial]
     return replace(program, buffers=tuple(buffers), body=tuple(body))
 

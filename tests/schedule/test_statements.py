@@ -1,9 +1,9 @@
-from graphnn.lower.ir import Buffer, For, Program, Store
+from graphnn.lower.ir import Buffer, For, Let, Program, Store
 from graphnn.lower.verify import verify
 from graphnn.schedule.affine import coefficient, independent, is_affine, position_in, stride
-from graphnn.schedule.reorder import Effects, commute
+from graphnn.schedule.reorder import Effects, Order
 from graphnn.schedule.statements import prune, rename
-from graphnn.simplify.expr import Axis, Load, Range, index_constant
+from graphnn.simplify.expr import Axis, Load, Local, Range, index_constant
 from tests.schedule.samples import N, integer, load, op
 
 ONE_TO_N = (index_constant(0), N)
@@ -61,10 +61,32 @@ def test_independent_iterations():
     assert not independent(i, writes(integer("add", integer("mul", 4, "i"), "j")), {"j": 5})
 
 
-def test_commute():
-    a = Effects.of(loop("i", Store("y", (Axis("i"),), load("x", "i"))))
-    b = Effects.of(loop("i", Store("z", (Axis("i"),), load("x", "i"))))
-    c = Effects.of(loop("i", Store("x", (Axis("i"),), load("w", "i"))))
-    assert commute(a, b)
-    assert not commute(a, c)
-    assert not commute(c, a)
+def test_what_a_statement_may_not_pass():
+    reads_x = loop("i", Store("y", (Axis("i"),), load("x", "i")))
+    other = loop("i", Store("z", (Axis("i"),), load("x", "i")))
+    writes_x = loop("i", Store("x", (Axis("i"),), load("w", "i")))
+    binds, uses = Let("v", load("w", "k")), Store("u", (), Local("v", "float32"))
+    order = Order.of([reads_x, other, writes_x, binds, uses])
+
+    def rivals(stmt):
+        return {id(p.effects.stmt) for p in order.rivals(Effects.of(stmt))} - {id(stmt)}
+
+    assert rivals(reads_x) == rivals(other) == {id(writes_x)}
+    assert rivals(writes_x) == {id(reads_x), id(other)}
+    assert rivals(binds) == {id(uses)}
+    assert rivals(uses) == {id(binds)}
+
+
+def test_an_order_that_changes():
+    a, b, c, d = (loop("i", Store(name, (Axis("i"),), load("x", "i"))) for name in "abcd")
+    order = Order()
+    first, second = order.append(a), order.append(b)
+    order.insert(first.place, c)
+    order.insert(first.place, d)  # directly behind a, so before c
+    assert order.body() == (a, d, c, b)
+    order.remove(first)
+    assert [p.effects.stmt for p in order.reading(("x",))] == [d, c, b]
+    order.replace(second, a)
+    assert order.body() == (d, c, a)
+    assert not order.writing(("b",))
+    assert [p.effects.stmt for p in order.touching(("a", "x", "d"))] == [d, c, a]
