@@ -35,7 +35,7 @@ from graphnn.run.archive import Archive
 from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
-from graphnn.run.manifest import Outputs, manifest_of
+from graphnn.run.manifest import Outputs, Structure, manifest_of
 from graphnn.run.threads import count_threads
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan
@@ -134,7 +134,7 @@ def compile(
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
-    tensors, shape = _flatten(outputs)
+    tensors, structure, keys = _flatten(outputs)
     for option, given in (("sizes", sizes), ("updates", updates)):
         if given is not None and not isinstance(given, Mapping):
             raise CompileError(f"{option}= maps names to values, as in {{'N': 64}}; it is given {given!r:.40}")
@@ -153,19 +153,19 @@ def compile(
         compilation.texts.add(stage, text)
         return until == stage
 
+    folder = open_cache() if cache and until is None and not debug else None
+    key = ""
+    if folder is not None:  # before anything that was requested is made
+        options: Options = {"sizes": sizes, "dtype": dtype, "accuracy": accuracy}
+        key = _key(network, tensors, (structure, keys), updates or {}, {**options, "training": training}, disable)
+        archive = folder.find(key)
+        if archive is not None:
+            return Executable(archive.manifest, archive.code, archive.llvm, network.state, threads)
     order = network.ancestors([*tensors, *(updates or {}).values()])
     if done("declare", partial(_graph_text, network, order, derived=False)):
         return compilation
     if done("derive", partial(_graph_text, network, order, derived=True)):
         return compilation
-    folder = open_cache() if cache and until is None and not debug else None
-    key = ""
-    if folder is not None:
-        options: Options = {"sizes": sizes, "dtype": dtype, "accuracy": accuracy}
-        key = _key(canonical_text(network, order), shape, updates or {}, {**options, "training": training}, disable)
-        archive = folder.find(key)
-        if archive is not None:
-            return Executable(archive.manifest, archive.code, archive.llvm, network.state, threads)
     simplified = simplify(network, tensors, updates, sizes, accuracy, dtype, training)
     if debug:
         check_instances(simplified.trace)
@@ -189,7 +189,7 @@ def compile(
         plan(scheduled),
         emitted,
         target,
-        outputs=Outputs(shape.structure, tuple(names), shape.keys),
+        outputs=Outputs(structure, tuple(names), keys),
         index_bounds=simplified.index_bounds,
         extremes=simplified.extremes,
         distributions=simplified.distributions,
@@ -202,14 +202,20 @@ def compile(
 
 
 def _key(
-    graph: str, outputs: Outputs, updates: Mapping[str, Tensor], options: Options, disable: Collection[str]
+    network: Network,
+    tensors: Sequence[Tensor],
+    structure: tuple[Structure, tuple[str, ...]],
+    updates: Mapping[str, Tensor],
+    options: Options,
+    disable: Collection[str],
 ) -> str:
     """The key of a program in the cache: all that `compile` goes by."""
+    reference = network.requests.reference
     return key_of(
         {
-            "graph": graph,
-            "outputs": asdict(outputs),
-            "updates": [[name, value.name] for name, value in updates.items()],
+            "graph": canonical_text(network, [*tensors, *updates.values()]),
+            "outputs": [structure, [reference(tensor) for tensor in tensors]],
+            "updates": [[name, reference(value)] for name, value in updates.items()],
             "options": {**options, "sizes": dict(options["sizes"] or {}), "disable": sorted(set(disable))},
             "target": asdict(host()),
             "versions": {"llvmlite": llvmlite.__version__, "sympy": sympy.__version__, "graphnn": source_state()},
@@ -217,10 +223,10 @@ def _key(
     )
 
 
-def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:
-    """The tensors, and the structure in which their arrays are returned."""
+def _flatten(outputs: Wanted) -> tuple[list[Tensor], Structure, tuple[str, ...]]:
+    """The tensors, the structure in which their arrays are returned, and the keys where that is a dict."""
     if isinstance(outputs, Tensor):
-        return [outputs], Outputs("single", (outputs.name,))
+        return [outputs], "single", ()
     if not isinstance(outputs, Mapping | Sequence) or isinstance(outputs, str):
         raise CompileError(f"compile takes Tensors, or a list or dict of them, not {outputs!r:.60}")
     keys = tuple(map(str, outputs)) if isinstance(outputs, Mapping) else ()
@@ -230,7 +236,7 @@ def _flatten(outputs: Wanted) -> tuple[list[Tensor], Outputs]:
             raise CompileError(f"compile takes Tensors, or a list or dict of them, not {type(tensor).__name__}")
     if not tensors:
         raise CompileError("compile needs at least one output")
-    return tensors, Outputs("dict" if keys else "list", tuple(t.name for t in tensors), keys)
+    return tensors, "dict" if keys else "list", keys
 
 
 def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Network:

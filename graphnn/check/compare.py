@@ -89,7 +89,7 @@ def compare(
 
 def _choose_leaves(loss: Tensor, wrt: Sequence[Tensor] | None) -> list[Tensor]:
     if wrt is None:
-        nodes = loss.network.graph.nodes
+        nodes = loss.network.made.nodes
         known = [t for t in loss.network.ancestors([loss]) if t.dtype in FLOATS]
         parameters = [t for t in known if t.kind == "parameter" and nodes[t.name]["attributes"].get("trainable")]
         if not (leaves := parameters or [t for t in known if t.kind == "input"]):

@@ -18,23 +18,27 @@ from graphnn.declare.network import Network, Tensor
 from graphnn.declare.serialize import plain
 
 
-def canonical_text(network: Network, order: Sequence[Tensor]) -> str:
-    """The nodes of `order` (as `Network.ancestors` gives it) as JSON, and those that they are derivatives of.
+def canonical_text(network: Network, tensors: Sequence[Tensor]) -> str:
+    """All that the tensors are made of, as JSON: nodes, those that they are derivatives of, and requests.
 
-    The text depends on the graph alone, neither on the process nor on what else was declared. Values of state and
-    initialisers are not in it: a program is bound to the state, and holds none.
+    Requests stand there as what was asked, whether or not they are made already, and nothing is derived for the text.
+    It depends on the graph alone, not on the process; on what else was declared only where there are requests, whose
+    nodes get names that are not taken. Values of state and initialisers are not in it: a program is bound to the state,
+    and holds none.
     """
-    nodes = {node.name: node for node in order}
-    for node in order:
+    declared, requests = network.requests.reach(tensors)
+    nodes = {node.name: node for node in declared}
+    for node in declared:
         source = _attributes(network, node).get("of", node.name)
         if isinstance(source, str) and source not in nodes:
             nodes[source] = network[source]
-    return json.dumps([network.name, *(_node(network, node) for node in nodes.values())])
+    asked = [request.digest for request in requests]
+    return json.dumps([network.name, asked, *(_node(network, node) for node in nodes.values())])
 
 
 def _node(network: Network, node: Tensor) -> list[Any]:
-    data = network.graph.nodes[node.name]
-    operands = [operand.name for operand in network.operands(node)] if node.kind == "op" else []
+    data = network.made.nodes[node.name]
+    operands = [network.requests.reference(operand) for operand in network.operands(node)]
     definition = "" if node.definition is None else definition_text(node.definition)
     attributes = [[str(name), plain(value)] for name, value in _attributes(network, node).items()]
     about = [node.name, node.kind, str(data.get("op")), node.dtype, bool(data.get("derived"))]
@@ -42,7 +46,7 @@ def _node(network: Network, node: Tensor) -> list[Any]:
 
 
 def _attributes(network: Network, node: Tensor) -> dict[Any, Any]:
-    return network.graph.nodes[node.name].get("attributes") or {}
+    return network.made.nodes[node.name].get("attributes") or {}
 
 
 @lru_cache(2**12)

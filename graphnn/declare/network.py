@@ -1,122 +1,32 @@
 """Network and Tensor: a static graph of formulas.
 
-`Network.graph` is a networkx.MultiDiGraph. A node carries kind ("input", "parameter", "state", "mode", "op"), op,
-shape, dtype, attributes and, for an op, its definition; an edge carries the operand slot it feeds.
+`Network.graph` is a networkx.MultiDiGraph; what was requested (`requests.py`) is made when it is read. A node carries
+kind ("input", "parameter", "state", "mode", "op"), op, shape, dtype, attributes and, for an op, its definition; an edge
+carries the operand slot it feeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import networkx
 import sympy
 
-from graphnn.declare.definition import DTYPES, FLOATS, Definition, Recipe
+from graphnn.declare.definition import DTYPES, FLOATS, Recipe
 from graphnn.declare.initializer import Initializer, as_initializer
 from graphnn.declare.notation import size_symbol
 from graphnn.declare.plain import read_networkx
-from graphnn.declare.registry import find_op
+from graphnn.declare.requests import Requests
 from graphnn.declare.serialize import read_json, to_json
 from graphnn.declare.state import State
 from graphnn.declare.summary import Summary, summarize
+from graphnn.declare.tensor import Dim, Tensor
 from graphnn.declare.updates import check_update, reached_updates
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
-Dim = int | str
-
-
-class Tensor:
-    """A node of a network. `==` is identity; the other Python operators add nodes."""
-
-    __slots__ = ("name", "network")
-    __array_ufunc__ = None  # numpy leaves the operators to us
-
-    def __init__(self, network: Network, name: str) -> None:
-        self.network, self.name = network, name
-
-    @property
-    def shape_exprs(self) -> tuple[sympy.Expr, ...]:
-        """The extents as sympy integers and size symbols."""
-        shape: tuple[sympy.Expr, ...] = self.network.graph.nodes[self.name]["shape"]
-        return shape
-
-    @property
-    def shape(self) -> tuple[Dim, ...]:
-        """The extents: ints, and str for symbolic sizes and expressions of them."""
-        return tuple(int(d) if d.is_Integer else str(d) for d in self.shape_exprs)
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape_exprs)
-
-    @property
-    def dtype(self) -> str:
-        dtype: str = self.network.graph.nodes[self.name]["dtype"]
-        return dtype
-
-    @property
-    def kind(self) -> str:
-        kind: str = self.network.graph.nodes[self.name]["kind"]
-        return kind
-
-    @property
-    def definition(self) -> Definition | None:
-        """The formula of an op node; None for inputs and state."""
-        definition: Definition | None = self.network.graph.nodes[self.name].get("definition")
-        return definition
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} {self.name!r} {self.dtype}[{', '.join(map(str, self.shape))}]>"
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Tensor) and self.network is other.network and self.name == other.name
-        )
-
-    def __hash__(self) -> int:
-        return hash((id(self.network), self.name))
-
-    def __iter__(self) -> NoReturn:
-        raise GraphError(
-            f"'{self.name}' {self.shape} cannot be iterated over: a network is static; slice it, as in x[:, 0], or use "
-            "an op with axis="
-        )
-
-    def __bool__(self) -> bool:
-        raise GraphError(f"'{self.name}' has no truth value: a network is static; use gn.where")
-
-    # fmt: off
-    def __add__(self, other: Any) -> Tensor: return _apply("add", self, other)
-    def __radd__(self, other: Any) -> Tensor: return _apply("add", other, self)
-    def __sub__(self, other: Any) -> Tensor: return _apply("subtract", self, other)
-    def __rsub__(self, other: Any) -> Tensor: return _apply("subtract", other, self)
-    def __mul__(self, other: Any) -> Tensor: return _apply("multiply", self, other)
-    def __rmul__(self, other: Any) -> Tensor: return _apply("multiply", other, self)
-    def __truediv__(self, other: Any) -> Tensor: return _apply("divide", self, other)
-    def __rtruediv__(self, other: Any) -> Tensor: return _apply("divide", other, self)
-    def __pow__(self, other: Any) -> Tensor: return _apply("power", self, other)
-    def __rpow__(self, other: Any) -> Tensor: return _apply("power", other, self)
-    def __matmul__(self, other: Any) -> Tensor: return _apply("matmul", self, other)
-    def __neg__(self) -> Tensor: return _apply("negative", self)
-    def __abs__(self) -> Tensor: return _apply("abs", self)
-    def __lt__(self, other: Any) -> Tensor: return _apply("less", self, other)
-    def __le__(self, other: Any) -> Tensor: return _apply("less_equal", self, other)
-    def __gt__(self, other: Any) -> Tensor: return _apply("greater", self, other)
-    def __ge__(self, other: Any) -> Tensor: return _apply("greater_equal", self, other)
-    def __getitem__(self, index: Any) -> Tensor: return _apply("slice", self, index=index)
-    # fmt: on
-
-    @property
-    def T(self) -> Tensor:
-        """The transpose (all axes reversed)."""
-        return _apply("transpose", self)
-
-
-def _apply(op: str, *operands: Any, **attributes: Any) -> Tensor:
-    tensor: Tensor = find_op(op)(*operands, **attributes)
-    return tensor
+__all__ = ["Dim", "Network", "Tensor"]
 
 
 class Network:
@@ -124,26 +34,33 @@ class Network:
 
     def __init__(self, name: str = "network") -> None:
         self.name = name
-        self.graph: Any = networkx.MultiDiGraph(name=name)
+        self.made: Any = networkx.MultiDiGraph(name=name)  # the graph but for what is requested and not made yet
         self.initializers: dict[str, Initializer] = {}
-        self.requests: dict[Any, Tensor] = {}  # gradients asked for before, by (what, with respect to, policy)
+        self.requests = Requests(self)
+        self.adjoints: dict[Any, Tensor] = {}  # made by gradients(), by (what, with respect to, policy)
         self.updates: dict[str, Tensor] = {}  # new values of state variables that a training step stores
         self.state = State(self)
 
+    @property
+    def graph(self) -> Any:
+        """The networkx.MultiDiGraph. What was requested is made first; raises DeriveError where that fails."""
+        self.requests.make_all()
+        return self.made
+
     def rename(self, name: str) -> None:
         """Give the network another name, which only people see."""
-        self.name = self.graph.graph["name"] = name
+        self.name = self.made.graph["name"] = name
 
     def __repr__(self) -> str:
         return f"<network {self.name!r}: {self.graph.number_of_nodes()} nodes>"
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self.graph:
+        if name not in self:
             raise GraphError(f"network {self.name!r} has no node {name!r}")
         return Tensor(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.graph
+        return name in self.made or name in self.graph
 
     def input(self, name: str, shape: Dim | Sequence[Dim], dtype: str = "float32") -> Tensor:
         """Declare an input: an array given at each call. A str extent is a symbolic size, equal wherever it occurs.
@@ -168,7 +85,7 @@ class Network:
         if role not in ("weight", "bias"):
             raise GraphError(f"parameter '{name}': role is 'weight' or 'bias', not {role!r}")
         tensor = self._leaf("parameter", name, shape, dtype)
-        self.graph.nodes[name]["attributes"] = {"role": role, "trainable": trainable}
+        self.made.nodes[name]["attributes"] = {"role": role, "trainable": trainable}
         self.initializers[name] = as_initializer(init)
         return tensor
 
@@ -219,15 +136,15 @@ class Network:
     def _add(self, name: str, **data: Any) -> Tensor:
         if not isinstance(name, str) or not name:
             raise GraphError(f"a node's name is a nonempty str, not {name!r}")
-        if name in self.graph:
+        if name in self.made:
             raise GraphError(f"network {self.name!r} already has a node named {name!r}; names are unique")
-        self.graph.add_node(name, **data)
+        self.made.add_node(name, **data)
         return Tensor(self, name)
 
     def fresh_name(self, label: str) -> str:
         """`label`, or label_1, label_2, ... where it is taken."""
         number, name = 0, label
-        while name in self.graph:
+        while name in self.made:
             number += 1
             name = f"{label}_{number}"
         return name
@@ -235,15 +152,15 @@ class Network:
     @contextmanager
     def composing(self, label: str, name: str | None = None) -> Iterator[str]:
         """Gives the name for the last node of a composition; an error inside leaves the network as it was."""
-        before = self.graph.number_of_nodes()
+        before, asked, updates = self.made.number_of_nodes(), len(self.requests), dict(self.updates)
         try:
             yield self.fresh_name(label) if name is None else name
         except BaseException:  # Ctrl-C while a gradient is derived is one, too
-            for added in list(self.graph)[before:]:
-                self.graph.remove_node(added)
+            for added in self.requests.take_back(asked, before):
+                self.made.remove_node(added)
                 self.initializers.pop(added, None)
-            self.updates = {k: value for k, value in self.updates.items() if {k, value.name} <= set(self.graph)}
-            self.requests = {key: value for key, value in self.requests.items() if value.name in self.graph}
+            self.updates = updates
+            self.adjoints = {key: value for key, value in self.adjoints.items() if value.name in self.made}
             raise
 
     def add_recipe(
@@ -259,7 +176,7 @@ class Network:
         Nothing is added when the name is taken.
         """
         final = self.fresh_name(label) if name is None else name
-        if final in self.graph:
+        if final in self.made:
             raise GraphError(f"network {self.name!r} already has a node named {final!r}; names are unique")
         made: list[Tensor] = []
         for number, step in enumerate(recipe, 1):
@@ -276,13 +193,13 @@ class Network:
             )
             for slot, source in enumerate(step.sources):
                 operand = operands[source] if source >= 0 else made[-source - 1]
-                self.graph.add_edge(operand.name, node, slot=slot)
+                self.made.add_edge(operand.name, node, slot=slot)
             made.append(tensor)
         return made[-1]
 
     def operands(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The operands of an op node, in slot order."""
-        edges = self.graph.in_edges(tensor.name, data="slot")
+        edges = self.made.in_edges(tensor.name, data="slot")
         return tuple(Tensor(self, source) for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
 
     def ancestors(
@@ -307,7 +224,7 @@ class Network:
         return list(done.values())
 
     def _of_kind(self, *kinds: str) -> dict[str, Tensor]:
-        nodes = self.graph.nodes(data="kind")
+        nodes = self.made.nodes(data="kind")  # no request makes any but ops
         return {name: Tensor(self, name) for name, kind in nodes if kind in kinds}
 
     @property

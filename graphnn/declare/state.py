@@ -49,7 +49,7 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
 
     def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
         """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value."""
-        if self._network.graph.nodes.get(name, {}).get("kind") not in ("parameter", "state"):
+        if self._network.made.nodes.get(name, {}).get("kind") not in ("parameter", "state"):
             raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
         value = self._values.get(name)
         if value is None:

@@ -78,11 +78,13 @@ def summarize(network: Network) -> Summary:
 
 
 def _declared(network: Network) -> dict[str, Tensor]:
+    """What was declared: what is pending among the requests need not be made for that."""
     derived: set[str] = set()
-    for name, data in network.graph.nodes(data=True):  # operands come before the nodes that read them
-        if data.get("derived") or any(source in derived for source in network.graph.predecessors(name)):
+    for name, data in network.made.nodes(data=True):  # operands come before the nodes that read them
+        made = data.get("derived") or network.requests.has_made(name)
+        if made or any(source in derived for source in network.made.predecessors(name)):
             derived.add(name)
-    return {name: network[name] for name, kind in network.graph.nodes(data="kind") if name not in derived | {"mode"}}
+    return {name: network[name] for name, kind in network.made.nodes(data="kind") if name not in derived | {"mode"}}
 
 
 def _layer_of(name: str, owners: set[str], nodes: dict[str, Tensor]) -> str:
@@ -98,7 +100,7 @@ def _row(name: str, members: list[Tensor]) -> Layer:
     counts = {"trainable": 0, "fixed": 0, "state": 0}
     for member in members:
         if member.kind == "parameter":
-            trained = member.network.graph.nodes[member.name]["attributes"].get("trainable", True)
+            trained = member.network.made.nodes[member.name]["attributes"].get("trainable", True)
             counts["trainable" if trained else "fixed"] += _elements(member)
         elif member.kind == "state":
             counts["state"] += _elements(member)

@@ -27,7 +27,20 @@ def check_update(network: Network, variable: Any, value: Any) -> None:
 
 
 def reached_updates(network: Network, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-    """The updates of the variables that the tensors depend on, and of those that these updates depend on."""
+    """The updates of the variables that the tensors depend on, and of those that these updates depend on.
+
+    What was requested is made only where it decides.
+    """
+    if not network.updates:
+        return {}
+    certain = [tensor for tensor in tensors if network.requests.origin(tensor) is None]
+    found = _reached(network, certain)
+    if len(certain) < len(tensors) and found.keys() != _reached(network, network.requests.reach(tensors)[0]).keys():
+        return _reached(network, tensors)
+    return found
+
+
+def _reached(network: Network, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     while True:
         reached = {t.name for t in network.ancestors([*tensors, *found.values()])}

@@ -8,7 +8,10 @@ t0*Abs(t0)    -> 2*Abs(t0)
 
 from __future__ import annotations
 
+from functools import cache
+
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.scalars import PRIMITIVES
 from graphnn.errors import DeriveError
@@ -69,3 +72,17 @@ def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr
             "(its derivative is 0 wherever it exists), so no gradient flows through it"
         )
     return derivative
+
+
+_FLAT = (sympy.floor, sympy.ceiling, sympy.sign, sympy.Heaviside, Boolean)
+
+
+@cache
+def refuse_step(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> None:
+    """StepError where `differentiate` gives one because `symbol` stands in steps and conditions only."""
+
+    def is_value(part: sympy.Basic) -> bool:
+        return part == symbol or (not isinstance(part, _FLAT) and any(map(is_value, part.args)))
+
+    if not is_value(body):
+        differentiate(body, symbol, op)

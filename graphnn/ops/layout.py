@@ -59,7 +59,7 @@ def _extent(network: Network, entry: Dim) -> sp.Expr:
         if number < -1:
             raise ShapeError(f"reshape: an extent is nonnegative, or -1 to infer it, not {number}")
         return sp.Integer(number)
-    for _, dims in network.graph.nodes(data="shape"):
+    for _, dims in network.made.nodes(data="shape"):
         for dim in dims:
             if str(dim) == entry:
                 return dim

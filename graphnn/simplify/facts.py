@@ -31,7 +31,7 @@ def find_index_bounds(
     A gather's adjoint scatters by the same labels, though the gather itself may not be part of the program: the node
     that an adjoint is `of` counts, too.
     """
-    sources = [network.graph.nodes[node.name]["attributes"].get("of", node.name) for node in order]
+    sources = [network.made.nodes[node.name]["attributes"].get("of", node.name) for node in order]
     bounds: dict[str, sympy.Expr] = {}
     for node in map(network.__getitem__, dict.fromkeys([*sources, *(node.name for node in order)])):
         if node.definition is None:
@@ -69,7 +69,7 @@ def find_distributions(
     """
     promised: dict[str, sympy.Expr] = {}
     for node in order:
-        if network.graph.nodes[node.name]["attributes"].get("distribution") is True:
+        if network.made.nodes[node.name]["attributes"].get("distribution") is True:
             for operand in network.operands(node)[1:]:
                 if operand.kind == "input" and operand.ndim:
                     promised[operand.name] = operand.shape_exprs[-1].xreplace(bound)

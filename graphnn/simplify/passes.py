@@ -123,7 +123,7 @@ def _arrays(
 def _origin(assignment: Assignment, network: Network, trace: Trace) -> Origin:
     """Where a formula comes from: its node, the addend, the last rewrite, and the arrays it reads."""
     fired = trace.of(assignment.name)
-    data = network.graph.nodes.get(assignment.name, {}).get("attributes", {})
+    data = network.made.nodes.get(assignment.name, {}).get("attributes", {})
     parents = tuple(dict.fromkeys(Origin(e.operand) for e in entries(assignment.body)))
     return Origin(assignment.name, int(data.get("addend", 0)), fired[-1].rule if fired else "declare", parents)
 

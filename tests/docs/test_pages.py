@@ -11,7 +11,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, named_paths, run
 DESIGN = sorted((ROOT / "docs" / "design").glob("*.md"))
 # A folder of one machine has no place in a page, nor has what is still to be written.
 _STRAY = re.compile(r"(?<![\w.])/(?:work|tmp|home|root|opt)\b|\b(?:TODO|FIXME)\b")
-# `Definition`, `bind_definition`, `Network.requests`: names of the code. One word in lower case may be a word.
+# `Definition`, `bind_definition`, `Network.adjoints`: names of the code. One word in lower case may be a word.
 _NAME = re.compile(r"`((?:[A-Z]\w+|[a-z]+_\w+)(?:\.\w+)*)(?:\([^`]*\))?`")
 
 

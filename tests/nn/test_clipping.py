@@ -101,4 +101,5 @@ def test_the_norm_is_computed_once_and_not_for_each_element():
         "simplify"
     )
     assert text.count("sqrt(") == 1
-    assert "clip_by_norm[] = 1.0/max(1.0, sqrt(((sum[] + sum_1[]) + sum_2[])))" in text
+    sizes = "((clip_by_norm.size[] + clip_by_norm.size_1[]) + clip_by_norm.size_2[])"
+    assert f"clip_by_norm[] = 1.0/max(1.0, sqrt({sizes}))" in text

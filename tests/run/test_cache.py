@@ -8,9 +8,11 @@ import textwrap
 
 import numpy as np
 import pytest
+import sympy
 
 import graphnn as gn
 from graphnn import pipeline
+from graphnn.derive import sweep
 from graphnn.emit.target import host
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run import atomic
@@ -132,6 +134,76 @@ def test_updates_are_part_of_the_key(folder, compiles):
         step(rate)
     gn.compile(gn.sum(network()))
     assert len(compiles) == 3
+
+
+def asked(change):
+    """Compile gradients and updates with one thing about the question changed."""
+    net = gn.Network("net")
+    x = net.input("x", ("N", 4))
+    ratio = {"another formula of that name": 3}.get(change, 2)
+    h = gn.elementwise("bend", lambda t: t / (ratio + sympy.exp(-t)))(gn.dense(x, 3, name="a"))
+    if change == "a name in the way":
+        net.input("a.W.next", (3,))
+    loss, other = gn.sum(gn.max(h, axis=1), name="loss"), gn.mean(h)
+    wrt = [net["a.W"], net["a.b"]][:: -1 if change == "the order" else 1]
+    gradients = gn.gradients(other if change == "another loss" else loss, wrt, "split" if change == "ties" else "first")
+    if change == "gradients alone":
+        return gn.compile(gradients)
+    optimizer = {
+        "nothing": gn.SGD(0.1),
+        "an attribute": gn.SGD(0.2),
+        "clipping": gn.SGD(0.1, clip_norm=1.0),
+        "a schedule": gn.SGD(gn.exponential_decay(0.1, 0.5)),
+        "an adjustable rate": gn.SGD(gn.adjustable(0.1)),
+        "another rule of that name": gn.optimizer(
+            "sgd", lambda w, g, lr: {"w": w - lr * g**3}, attributes={"lr": 0.1}
+        )(),
+    }.get(change, gn.SGD(0.1))
+    updates = optimizer.updates(wrt, gradients)
+    if change == "one update":
+        updates.popitem()
+    return gn.compile(loss, updates=updates)
+
+
+QUESTIONS = (
+    "nothing", "another formula of that name", "a name in the way", "another loss", "the order", "ties",
+    "gradients alone", "an attribute", "clipping", "a schedule", "an adjustable rate", "another rule of that name",
+    "one update",
+)  # fmt: skip
+
+
+def test_whatever_is_asked_is_part_of_the_key_and_a_hit_derives_nothing(folder, compiles, monkeypatch):
+    first = [asked(question) for question in QUESTIONS]
+    assert len(compiles) == len(files(folder)) == len(QUESTIONS)
+    monkeypatch.setattr(sweep, "derive_adjoint", None)
+    for question, program in zip(QUESTIONS, first, strict=True):
+        hit = asked(question)
+        assert hit.manifest.to_json() == program.manifest.to_json()
+        np.testing.assert_equal(hit(x=X), program(x=X))
+    assert len(compiles) == len(QUESTIONS)
+
+
+@pytest.mark.parametrize("look", [True, False])
+def test_looking_at_what_was_asked_changes_no_key(folder, compiles, look):
+    gn.compile(network())
+    for _ in range(2):
+        y = network()
+        gradients = gn.gradients(gn.sum(y, name="loss"), [y.network["W"]])
+        if look:
+            assert "dloss/dW" in y.network.graph
+        gn.compile(gradients)
+    assert len(compiles) == 2
+
+
+def test_a_derivation_after_a_hit_is_the_one_without(folder, compiles):
+    def train():
+        y = network()
+        loss = gn.sum(y, name="loss")
+        trainer = gn.Trainer(loss, gn.Adam())
+        stages = [trainer.executable().stage(stage) for stage in gn.STAGES]
+        return stages, gn.derivation(loss, y.network["W"]).markdown(), list(loss.network.graph)
+
+    assert train() == train()
 
 
 def test_attributes_are_part_of_the_key(folder, compiles):

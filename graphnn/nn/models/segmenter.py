@@ -75,7 +75,7 @@ def _strides(node: Tensor, window: Tensor) -> tuple[int, ...]:
     """How far windows of neighbouring scores are apart, along each spatial axis."""
     product = (1, 1)
     while node != window:
-        data = node.network.graph.nodes[node.name]
+        data = node.network.made.nodes[node.name]
         if data["op"] in WINDOWED:
             product = cast(
                 tuple[int, int], tuple(p * s for p, s in zip(product, data["attributes"]["stride"], strict=True))
@@ -108,7 +108,7 @@ class _Convolutional:
             self._made[node.name] = node
             return node
         label = name or f"{self._final}.{node.name}"
-        op = self._network.graph.nodes[node.name]["op"]
+        op = self._network.made.nodes[node.name]["op"]
         if len(operands) < len(self._network.operands(node)):  # a choice by the mode
             self._keep_flat(node, operands)
             result = made[0]
@@ -147,7 +147,7 @@ class _Convolutional:
 
     def _again(self, node: Tensor, operands: Sequence[Tensor], made: Sequence[Tensor], label: str) -> Tensor:
         """The node's op on other operands; it must be an op of the registry, and pointwise or windowed."""
-        data = self._network.graph.nodes[node.name]
+        data = self._network.made.nodes[node.name]
         definition = data["definition"]
         axes = tuple(extent.axis for extent in definition.axes)
         moved = [number for number, operand in enumerate(operands) if self._made[operand.name] != operand]

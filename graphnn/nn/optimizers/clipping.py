@@ -62,7 +62,9 @@ def clip_by_norm(gradients: Sequence[Tensor], limit: float) -> list[Tensor]:
     # One node, which is dear enough to be computed once and not for each element that it scales.
     op = Op("clip by norm", (ELLIPSIS,), shortened(1, norm, c), operand_order=names)
     with network.composing("clip_by_norm"):
-        factor = op(*(total(square(g)) for g in gradients), name=network.fresh_name("clip_by_norm"))
+        squares = [square(g, name=network.fresh_name(f"{g.name}.squared")) for g in gradients]
+        sizes = [total(s, name=network.fresh_name("clip_by_norm.size")) for s in squares]
+        factor = op(*sizes, name=network.fresh_name("clip_by_norm"))
         return [multiply(g, factor, name=network.fresh_name(f"{g.name}.shortened")) for g in gradients]
 
 

@@ -1,6 +1,6 @@
 """The updates of an optimizer as nodes: an elementwise definition per parameter and slot.
 
-They are declared in the network of the gradients that they read, and compiled with them.
+They are requested in the network of the gradients that they read, and compiled with them; slots are declared at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
+from graphnn.declare.canonical import formula
+from graphnn.declare.definition import OperandType
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import ELLIPSIS, Operand
 from graphnn.declare.op import Op
@@ -69,29 +71,59 @@ def declare_updates(
     _check(optimizer.rule.name, parameters, gradients)
     network = parameters[0].network
     with network.composing(optimizer.rule.name):
-        if optimizer.clip_value is not None:
-            gradients = clip_by_value(gradients, optimizer.clip_value)
-        if optimizer.clip_norm is not None:
-            gradients = clip_by_norm(gradients, optimizer.clip_norm)
-        roles = {p.name: network.graph.nodes[p.name]["attributes"]["role"] for p in parameters}
-        rules = {role: bind(optimizer.rule, optimizer.attributes, role) for role in dict.fromkeys(roles.values())}
-        rule = rules[roles[parameters[0].name]]  # but for the formulas they are the same
+        roles = [network.made.nodes[p.name]["attributes"]["role"] for p in parameters]
+        rules = {role: bind(optimizer.rule, optimizer.attributes, role) for role in dict.fromkeys(roles)}
+        rule = rules[roles[0]]  # but for the formulas they are the same
         declaration = _Declaration(rule, {a: _plain(v) for a, v in optimizer.attributes.items()}, network)
-        scalars, updates = declaration.scalars(parameters[0].dtype)
-        once, each = split_once(
-            {(role, k): f for role, r in rules.items() for k, f in r.formulas.items() if k not in rule.scalars},
-            {symbol(s) for s in rule.scalars},
-            {symbol(a) for a in rule.attributes},
+        scalars = declaration.scalars(parameters[0].dtype)
+        slots = [{"w": parameter, **declaration.slots(parameter)} for parameter in parameters]
+        for bound in rules.values():
+            _check_reads(bound, [*slots[0], "g", *scalars])
+        targets = [scalars[s] for s in rule.scalars if s in rule.formulas]
+        targets += [own[k] for own in slots for k in rule.formulas if k not in rule.scalars]
+
+        def make() -> list[Tensor]:
+            clipped = _clip(optimizer, gradients)
+            rows = [(role, {**own, "g": g}) for role, own, g in zip(roles, slots, clipped, strict=True)]
+            updates = declaration.declare(rules, scalars, rows)
+            return [updates[target.name] for target in targets]
+
+        made = network.requests.ask(
+            f"the updates by {optimizer}",
+            ["updates", *_content(optimizer)],
+            [*parameters, *gradients, *scalars.values(), *(slot for own in slots for slot in own.values())],
+            [OperandType(target.shape_exprs, target.dtype) for target in targets],
+            make,
         )
-        for part, formula in once.items():
-            scalars[part.name] = declaration.node(part.name, formula, scalars, f"{rule.name}.{part.name}")
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            values = {"w": parameter, "g": gradient, **declaration.slots(parameter), **scalars}
-            for (role, key), formula in each.items():
-                if role == roles[parameter.name]:
-                    target = values[key].name
-                    updates[target] = declaration.node(key, formula, values, f"{target}.next")
-        return updates
+        return {target.name: tensor for target, tensor in zip(targets, made, strict=True)}
+
+
+def _content(optimizer: Optimizer) -> list[Any]:
+    """All that tells the updates of one optimizer from those of another, as plain data."""
+    rule = optimizer.rule
+    values = {
+        a: formula(v.formula) if isinstance(v, Schedule) else ["adjustable"] if isinstance(v, Adjustable) else repr(v)
+        for a, v in optimizer.attributes.items()
+    }
+    shown = [repr(_plain(v)) for v in optimizer.attributes.values()]
+    formulas = {key: formula(f) for key, f in rule.formulas.items()}
+    about = [rule.name, [*rule.state], [*rule.scalars], formulas, [*rule.weights_only]]
+    return [*about, values, shown, repr(optimizer.clip_value), repr(optimizer.clip_norm)]
+
+
+def _clip(optimizer: Optimizer, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+    if optimizer.clip_value is not None:
+        gradients = clip_by_value(gradients, optimizer.clip_value)
+    if optimizer.clip_norm is not None:
+        gradients = clip_by_norm(gradients, optimizer.clip_norm)
+    return gradients
+
+
+def _check_reads(rule: Rule, names: Sequence[str]) -> None:
+    """GraphError for a formula that is a number: a node reads at least one Tensor."""
+    for key, new in rule.formulas.items():
+        if not new.free_symbols & {symbol(n) for n in names}:
+            raise GraphError(f"{rule.name}: the new '{key}' = {new} reads no weight, gradient or slot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +134,32 @@ class _Declaration:
     shown: Mapping[str, Any]
     network: Network
 
-    def scalars(self, dtype: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The scalar slots by their names in the rule, and the new values of those that have a formula."""
+    def declare(
+        self, rules: Mapping[str, Rule], scalars: Mapping[str, Tensor], rows: Sequence[tuple[str, Mapping[str, Tensor]]]
+    ) -> dict[str, Tensor]:
+        """The new values by the names of their variables. `rows` has the role and the values of each parameter."""
+        rule, updates = self.rule, {}
+        for s in (s for s in rule.scalars if s in rule.formulas):
+            updates[scalars[s].name] = self.node(s, rule.formulas[s], scalars, f"{scalars[s].name}.next")
+        once, each = split_once(
+            {(role, k): f for role, r in rules.items() for k, f in r.formulas.items() if k not in rule.scalars},
+            {symbol(s) for s in rule.scalars},
+            {symbol(a) for a in rule.attributes},
+        )
+        shared = dict(scalars)
+        for part, new in once.items():
+            shared[part.name] = self.node(part.name, new, shared, f"{rule.name}.{part.name}")
+        for wanted, own in rows:
+            for (role, key), new in each.items():
+                if role == wanted:
+                    target = own[key].name
+                    updates[target] = self.node(key, new, {**own, **shared}, f"{target}.next")
+        return updates
+
+    def scalars(self, dtype: str) -> dict[str, Tensor]:
+        """The scalar slots by their names in the rule."""
         rule = self.rule
-        slots = {s: self._slot(f"{rule.name}.{s}", (), rule.state[s], dtype) for s in rule.scalars}
-        fresh = [s for s in rule.scalars if s in rule.formulas]
-        return slots, {
-            slots[s].name: self.node(s, rule.formulas[s], slots, f"{slots[s].name}.next") for s in fresh
-        }  # fmt: skip
+        return {s: self._slot(f"{rule.name}.{s}", (), rule.state[s], dtype) for s in rule.scalars}
 
     def slots(self, parameter: Tensor) -> dict[str, Tensor]:
         """The slots of one parameter by their names in the rule."""
@@ -119,23 +169,21 @@ class _Declaration:
 
     def _slot(self, name: str, shape: tuple[Any, ...], init: float, dtype: str) -> Tensor:
         """The state variable of that name, declared unless the network has it."""
-        if name not in self.network:
+        if name not in self.network.made:
             return self.network.variable(name, shape, init=init, dtype=dtype)
         slot = self.network[name]
         if slot.kind != "state" or slot.shape != shape or slot.dtype != dtype:
             raise GraphError(f"{slot!r} is in the way of an optimizer's slot {dtype}{[*shape]} of that name")
         return slot
 
-    def node(self, key: str, formula: sympy.Expr, values: Mapping[str, Tensor], name: str) -> Tensor:
+    def node(self, key: str, new: sympy.Expr, values: Mapping[str, Tensor], name: str) -> Tensor:
         """One formula as a node, its symbols bound to `values`."""
-        used = [k for k in values if symbol(k) in formula.free_symbols]
-        if not used:
-            raise GraphError(f"{self.rule.name}: the new '{key}' = {formula} reads no weight, gradient or slot")
+        used = [k for k in values if symbol(k) in new.free_symbols]
         op = Op(
             f"{self.rule.name} {key}",
             (ELLIPSIS,),
-            formula.xreplace({symbol(k): Operand(k)[ELLIPSIS] for k in used}),
-            attributes={a: v for a, v in self.rule.attributes.items() if symbol(a) in formula.free_symbols},
+            new.xreplace({symbol(k): Operand(k)[ELLIPSIS] for k in used}),
+            attributes={a: v for a, v in self.rule.attributes.items() if symbol(a) in new.free_symbols},
             operand_order=used,
             dtype="float",
             shown=self.shown,

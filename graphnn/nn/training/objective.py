@@ -35,7 +35,7 @@ def trained_parameters(loss: Tensor, parameters: Iterable[Tensor | str] | None) 
     reached = {t.name for t in network.ancestors([loss])}
     if parameters is None:
         declared = network.parameters.items()
-        wanted = {n for n, _ in declared if n in reached and network.graph.nodes[n]["attributes"]["trainable"]}
+        wanted = {n for n, _ in declared if n in reached and network.made.nodes[n]["attributes"]["trainable"]}
     else:
         if isinstance(parameters, str | Tensor) or not isinstance(parameters, Iterable):
             raise GraphError(f"parameters= takes a list of parameters or their names, not {parameters!r:.60}")

@@ -49,7 +49,7 @@ def _penalty(
             raise GraphError(f"{what}: {parameter!r:.60} is no parameter")
         if parameter.network is not parameters[0].network:
             raise GraphError(f"{what}: '{parameter.name}' belongs to another network than '{parameters[0].name}'")
-    weights = [p for p in parameters if p.network.graph.nodes[p.name]["attributes"]["role"] == "weight"]
+    weights = [p for p in parameters if p.network.made.nodes[p.name]["attributes"]["role"] == "weight"]
     if not weights:
         raise GraphError(f"{what}: there is no weight among the parameters; biases are not penalised")
     with weights[0].network.composing(what) as final:

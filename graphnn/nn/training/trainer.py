@@ -131,7 +131,8 @@ class Trainer:
     @cached_property
     def variables(self) -> list[str]:
         """The state variables that a step reads or writes: what a checkpoint holds."""
-        reached = {t.name for t in self.network.ancestors([self.loss, *self._updates.values()])} | self._updates.keys()
+        read, _ = self.network.requests.reach([self.loss, *self._updates.values()])
+        reached = {t.name for t in read} | self._updates.keys()
         return [name for name in self.network.state_variables if name in reached]
 
     @cached_property

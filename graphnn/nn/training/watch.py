@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
-from graphnn.declare.definition import formula_text
+from graphnn.declare.definition import OperandType, formula_text
 from graphnn.declare.network import Network, Tensor
 from graphnn.errors import NumericError
 from graphnn.nn.training.batches import Arrays
@@ -35,13 +35,26 @@ def guard(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """(whether the loss and these gradients are finite, the updates that keep the old value where they are not)."""
     network = loss.network
-    magnitude = functools.reduce(add, (total(abs(g)) for g in gradients), abs(loss))
     largest = float(np.finfo(dtype or loss.dtype).max)
-    finite = less_equal(magnitude, largest, name=network.fresh_name(f"{loss.name}.finite"))
-    return finite, {
-        name: where(finite, value, network[name], name=network.fresh_name(f"{name}.watched"))
-        for name, value in updates.items()
-    }
+    variables = {name: network[name] for name in updates}
+
+    def make() -> list[Tensor]:
+        def part(op: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+            return op(*operands, name=network.fresh_name(f"{loss.name}.magnitude"))
+
+        sizes = [part(total, part(abs, g)) for g in gradients]
+        magnitude = functools.reduce(functools.partial(part, add), sizes, part(abs, loss))
+        finite = less_equal(magnitude, largest, name=network.fresh_name(f"{loss.name}.finite"))
+        return [finite] + [
+            where(finite, value, variables[name], name=network.fresh_name(f"{name}.watched"))
+            for name, value in updates.items()
+        ]
+
+    types = [OperandType((), "bool"), *(OperandType(v.shape_exprs, v.dtype) for v in variables.values())]
+    sources = [loss, *gradients, *updates.values(), *variables.values()]
+    about = ["watch", largest, len(gradients), len(updates)]
+    finite, *watched = network.requests.ask(f"the watch of {loss.name}", about, sources, types, make)
+    return finite, dict(zip(updates, watched, strict=True))
 
 
 def find_first_bad(
