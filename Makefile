@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= 2
 
-.PHONY: setup test lint demo examples gallery bench bench-peers clean
+.PHONY: setup test lint demo examples gallery bench bench-docs bench-micro bench-kernels clean
 
 setup: $(VENV)/.ready
 
@@ -36,25 +36,25 @@ examples: setup
 gallery: setup
 	$(BIN)/python examples/gallery.py
 
-bench: setup
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q -o python_files="bench_*.py" --benchmark-enable --benchmark-only -p no:xdist
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.works
-
-# The peers, each in an environment of its own. TORCH may name a CPU build: make bench-peers TORCH=torch==2.13.0
+# Every work in graphnn and its peers, each of which gets an environment of its own, in about a quarter of an hour.
+# TORCH may name a build for processors: make bench TORCH=torch==2.13.0. More options: BENCH="--only vgg64 --peer torch"
 TORCH ?= torch
-PEERS := .peers
-bench-peers: setup $(PEERS)/torch/.ready $(PEERS)/jax/.ready $(PEERS)/tensorflow/.ready
-	for threads in 1 2; do $(BIN)/python -m tests.benchmarks.peers --threads $$threads \
-	  --python torch=$(PEERS)/torch/bin/python --python jax=$(PEERS)/jax/bin/python \
-	  --python tensorflow=$(PEERS)/tensorflow/bin/python || exit 1; done
+BENCH ?=
+bench: setup
+	TORCH="$(TORCH)" $(BIN)/python -m tests.benchmarks $(BENCH)
 
-$(PEERS)/torch/.ready: PACKAGES = numpy $(TORCH)
-$(PEERS)/jax/.ready: PACKAGES = jax
-$(PEERS)/tensorflow/.ready: PACKAGES = tensorflow-cpu
-$(PEERS)/%/.ready:
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES)
-	touch $@
+# The same, with its tables and pictures written into docs/performance.md.
+bench-docs: setup
+	TORCH="$(TORCH)" $(BIN)/python -m tests.benchmarks --docs $(BENCH)
+
+# What a call costs, and contractions of some shapes, under pytest-benchmark.
+bench-micro: setup
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -q -o python_files="bench_*.py" --benchmark-enable --benchmark-only -p no:xdist
+
+# Each statement of a work alone: make bench-kernels WORK="lenet64 inference"
+WORK ?= mlp64
+bench-kernels: setup
+	$(BIN)/python -m tests.benchmarks.kernels "$(WORK)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output examples-output

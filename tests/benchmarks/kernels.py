@@ -1,18 +1,17 @@
-"""Each top-level statement of a work's training step alone: microseconds, and GF/s of its contractions.
+"""Each top-level statement of a work alone: microseconds, GF/s of its contractions, flops for each byte of its arrays.
 
-    python -m tests.benchmarks.kernels mlp64
+    python -m tests.benchmarks.kernels vgg64 [--disable PASS...] [--seconds 0.02]
 
 They take turns in one process, each on what the others leave in the caches; the figure is the best of its turns. About
-0.3 us of each is the call through ctypes.
+0.3 us of each is the call through ctypes. Bytes are those of all arrays that a statement reads or writes, each once.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
-import sys
-from collections.abc import Callable
-from dataclasses import replace
-from math import prod
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,31 +19,48 @@ import numpy as np
 from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.lower.builder import lower
-from graphnn.lower.ir import Contract, Let, Program, Stmt, Store
+from graphnn.lower.ir import Contract, For, Let, Program, Stmt, Store
 from graphnn.lower.printer import header
 from graphnn.run.arrays import address, aligned_empty
 from graphnn.run.jit import compile_object, load_object
+from graphnn.schedule.cost import volume
 from graphnn.schedule.memory import evaluate, plan
 from graphnn.schedule.passes import schedule
-from graphnn.schedule.statements import statements
+from graphnn.schedule.statements import own_expressions, statements
+from graphnn.simplify.expr import Load, Range, walk
 from graphnn.simplify.passes import simplify
-from tests.benchmarks.networks import WORKS, Work, trainer
 from tests.benchmarks.peak import peak
+from tests.benchmarks.peers.graphnn_peer import declare, trainer
 from tests.benchmarks.timing import seconds
+from tests.benchmarks.works import WORKS, Chain, Net
 
-TURNS, REPEATS = 40, 20
+TURNS = 5
+Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-def scheduled(work: Work) -> tuple[Program, dict[str, np.ndarray[Any, Any]]]:
-    """The scheduled step, and an array for each buffer that the caller owns."""
-    loss = work.declare()
-    updates = trainer(loss, work)._updates
-    program = schedule(lower(simplify(loss.network, [loss], updates, {"N": work.batch}).program))
-    arrays = {**work.data(), **{name: np.array(value) for name, value in loss.network.state.items()}}
-    outputs = {
-        b.name: np.zeros([evaluate(e, {}) for e in b.shape], b.dtype) for b in program.buffers if b.role == "output"
-    }
-    return program, {**arrays, **outputs}
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One statement, or the whole program: seconds of a run, multiply-adds counted twice, and bytes of its arrays."""
+
+    label: str
+    seconds: float
+    flops: int
+    bytes: int
+
+
+def scheduled(work: Net, disable: Collection[str] = ()) -> tuple[Program, Arrays]:
+    """The scheduled program, and an array for each buffer that the caller owns."""
+    result, loss = declare(work, work.weights())
+    x, y = work.data()
+    sizes, arrays = {"N": work.batch}, {"x": x, "y": y}
+    if work.kind == "inference":
+        simplified = simplify(loss.network, [result], {}, sizes)
+    else:
+        simplified = simplify(loss.network, [loss], trainer(loss, work)._updates, sizes)
+    program = schedule(lower(simplified.program), disable=disable)
+    arrays |= {name: np.array(value) for name, value in loss.network.state.items()}
+    outputs = [b for b in program.buffers if b.role == "output"]
+    return program, arrays | {b.name: np.zeros([evaluate(e, {}) for e in b.shape], b.dtype) for b in outputs}
 
 
 def runner(program: Program, pointers: Any) -> Callable[[], int]:
@@ -54,19 +70,40 @@ def runner(program: Program, pointers: Any) -> Callable[[], int]:
     return lambda: function(table, None) if kept else 0
 
 
-def repeat(run: Callable[[], int]) -> Callable[[], object]:
-    return lambda: [run() for _ in range(REPEATS)]
+def repeat(run: Callable[[], int], count: int) -> float:
+    """Seconds of one of `count` runs."""
+    return seconds(lambda: [run() for _ in range(count)]) / count
 
 
-def flops(stmt: Stmt) -> int:
+def count_flops(stmt: Stmt) -> int:
     """Of the contractions inside, whose extents are all constant."""
-    contracts = [s for s in statements((stmt,)) if isinstance(s, Contract)]
-    return sum(2 * prod(evaluate(r.hi, {}) - evaluate(r.lo, {}) for r in (c.m, c.n, *c.k)) for c in contracts)
+    if isinstance(stmt, Contract):
+        return 2 * round(volume((stmt.m, stmt.n, *stmt.k)))
+    if isinstance(stmt, For):
+        return round(volume((Range(stmt.axis, stmt.lo, stmt.hi),)) * sum(map(count_flops, stmt.body)))
+    return 0
 
 
-def measure(work: Work) -> list[tuple[str, float, int]]:
-    """(statement, seconds, flops) of the whole step, then of each of its statements."""
-    program, arrays = scheduled(work)
+def stored(*body: Stmt) -> list[str]:
+    """The arrays that statements write."""
+    return list(dict.fromkeys(s.buffer for s in statements(body) if isinstance(s, Store)))
+
+
+def count_bytes(program: Program) -> int:
+    """Of all arrays that the statements read or write, each once."""
+    used = set(stored(*program.body))
+    for stmt in statements(program.body):
+        used |= {node.buffer for e in own_expressions(stmt) for node in walk(e) if isinstance(node, Load)}
+    return sum(
+        int(np.prod([evaluate(e, {}) for e in b.shape])) * np.dtype(b.dtype).itemsize
+        for b in program.buffers
+        if b.name in used
+    )
+
+
+def measure(work: Net, budget: float, disable: Collection[str] = ()) -> list[Kernel]:
+    """The whole program, then each of its statements, `budget` seconds for each in each turn."""
+    program, arrays = scheduled(work, disable)
     offsets, length = plan(program).offsets({})
     arena = aligned_empty((length,), np.dtype(np.uint8))
     places = [
@@ -77,17 +114,31 @@ def measure(work: Work) -> list[tuple[str, float, int]]:
     alone = [s for s in program.body if not isinstance(s, Let | Store)]
     parts = [program, *(replace(program, body=(s,)) for s in alone)]
     runs = [runner(part, pointers) for part in parts]
+    runs[0]()  # so that each reads what the others wrote
+    counts = [max(1, round(budget / max(seconds(run), 1e-7))) for run in runs]
     best = [float("inf")] * len(runs)
     for _ in range(TURNS):
-        best = [min(t, seconds(repeat(run)) / REPEATS) for t, run in zip(best, runs, strict=True)]
-    labels = ["the whole step", *map(header, alone)]
-    return [(label, t, sum(map(flops, part.body))) for label, t, part in zip(labels, best, parts, strict=True)]
+        best = [min(t, repeat(run, n)) for t, run, n in zip(best, runs, counts, strict=True)]
+    labels = ["the whole program", *(f"{', '.join(stored(s))} <- {header(s)}" for s in alone)]
+    moved = [count_bytes(part) for part in parts]
+    moved[0] = sum(moved[1:])  # what it moves where no array stays in a cache between two statements
+    return [
+        Kernel(label, t, sum(map(count_flops, part.body)), size)
+        for label, t, part, size in zip(labels, best, parts, moved, strict=True)
+    ]
 
 
 def main() -> None:
-    print(f"multiply-add peak: {peak():.0f} GF/s\n\n     us   GF/s  statement")
-    for label, best, count in measure(WORKS[sys.argv[1]]):
-        print(f"{1e6 * best:7.2f} {1e-9 * count / best:6.1f}  {label}")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    nets = {name: work for name, work in WORKS.items() if not isinstance(work, Chain) and work.kind != "epoch"}
+    parser.add_argument("work", choices=list(nets))
+    parser.add_argument("--disable", nargs="*", default=[], help="schedule passes to leave out")
+    parser.add_argument("--seconds", type=float, default=0.02, help="that a statement runs in one turn")
+    options = parser.parse_args()
+    print(f"multiply-add peak: {peak():.0f} GF/s\n\n        us   GF/s  flops/B  statement")
+    for k in measure(nets[options.work], options.seconds, options.disable):
+        rates = f"{1e-9 * k.flops / k.seconds:6.1f} {k.flops / k.bytes:8.1f}"
+        print(f"{1e6 * k.seconds:10.2f} {rates}  {k.label}")
 
 
 if __name__ == "__main__":

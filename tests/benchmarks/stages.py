@@ -1,10 +1,15 @@
-"""How long the stages of a cold compile take, measured in a fresh process that has imported everything."""
+"""Seconds of the stages of a cold compile, each in a fresh process that has imported everything; median of three.
+
+python -m tests.benchmarks.stages mlp64 lenet64
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +19,9 @@ from typing import Any
 from unittest.mock import patch
 
 import graphnn as gn
-from tests.benchmarks.networks import WORKS, trainer
+from tests.benchmarks.peers.graphnn_peer import declare, trainer
 from tests.benchmarks.timing import seconds
+from tests.benchmarks.works import STEPS, WORKS, Net
 
 # The functions that `pipeline.compile` calls, under the name of the stage that they are.
 STAGES = {
@@ -30,14 +36,9 @@ STAGES = {
 
 def cold_compile(name: str) -> dict[str, float]:
     """Seconds of each stage for a work, from a process of its own; `total` is all of them without the imports."""
-    found: dict[str, float] = json.loads(_python("-m", "tests.benchmarks.stages", name))
+    child = [sys.executable, "-m", "tests.benchmarks.stages", "--here", name]
+    found: dict[str, float] = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
     return found
-
-
-def cold_import(module: str) -> float:
-    """Seconds of the first `import module` of a process."""
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return float(_python("-c", code))
 
 
 def measure(name: str) -> dict[str, float]:
@@ -47,9 +48,11 @@ def measure(name: str) -> dict[str, float]:
     """
     os.environ["GRAPHNN_CACHE"] = "0"  # nothing is found on disk, and nothing is kept
     work = WORKS[name]
+    assert isinstance(work, Net)
+    weights = work.weights()
     losses: list[gn.Tensor] = []
     imports = seconds(lambda: [importlib.import_module(f"graphnn.{part}") for part in ("ops", "nn", "pipeline")])
-    spent = {"declare": seconds(lambda: losses.append(work.declare()))}
+    spent = {"declare": seconds(lambda: losses.append(declare(work, weights)[1]))}
     with _timed(spent):
         compiling = seconds(lambda: trainer(losses[0], work).executable())
     found = {stage: spent[stage] for stage in ("declare", "derive", *STAGES)}
@@ -85,9 +88,21 @@ def _counted(function: Callable[..., Any], stage: str, spent: dict[str, float]) 
     return timed
 
 
-def _python(*arguments: str) -> str:
-    return subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True).stdout
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("works", nargs="+", choices=STEPS)
+    parser.add_argument("--here", action="store_true", help="in this process, once, as JSON")
+    options = parser.parse_args()
+    if options.here:
+        print(json.dumps(measure(options.works[0])))
+        return
+    for n, name in enumerate(options.works):
+        samples = [cold_compile(name) for _ in range(3)]
+        stages = list(samples[0])
+        if not n:
+            print(" " * 10 + " ".join(f"{stage:>8}" for stage in stages))
+        print(f"{name:10}" + " ".join(f"{statistics.median(s[stage] for s in samples):8.3f}" for stage in stages))
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1])))
+    main()

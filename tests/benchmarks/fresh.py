@@ -1,0 +1,151 @@
+"""What is measured in fresh processes: the memory of training, the time of a compile, starts.
+
+memory    `resident` of peers/server.py: the largest resident set of five runs, in a process that finds its compiled
+          programs on disk where the library keeps them, so that it is the step that is measured and not the compiler
+compile   from the formulas to the first result, less a later run; weights and data are there and all is imported
+cached    the same in a process that finds what one before it kept on disk
+imports   the first `import` of a process, measured inside
+starts    a process that loads a saved program and runs it once, from its start to its end, measured outside
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+import graphnn as gn
+from tests.benchmarks.peers.graphnn_peer import declare
+from tests.benchmarks.peers.process import ROOT, Peer, PeerFailed
+from tests.benchmarks.timing import seconds
+from tests.benchmarks.works import WORKS, Net
+
+Figures = dict[str, dict[str, float | str]]  # by work and peer; a text says why there is no figure
+UNCACHED = {"GRAPHNN_CACHE": "0", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+SAVED = "lenet64 inference"  # the work of `starts`
+# What a process does that loads and runs a saved program, once its library is imported.
+STARTS = {
+    "python": "",
+    "numpy": "import numpy; x = numpy.load(data)",
+    "graphnn": "import numpy, graphnn; x = numpy.load(data); graphnn.load(file)(x=x)",
+    "onnxruntime": "import numpy, onnxruntime; x = numpy.load(data); "
+    "onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider']).run(None, {'x': x})",
+    "openvino": "import numpy, openvino; x = numpy.load(data); "
+    "openvino.Core().compile_model(file, 'CPU').create_infer_request().infer({0: x})",
+}
+
+
+def memory(peers: Iterable[Peer], works: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Megabytes `before`, `peak` and `process` by work and peer. Two processes run at a time: no time is measured."""
+
+    def one(peer: Peer, work: str) -> dict[str, float] | str:
+        with tempfile.TemporaryDirectory() as folder:
+            if _keeps_programs(peer):
+                _in_fresh(peer, _kept(folder), lambda: peer.build(work))
+            return _in_fresh(peer, _kept(folder), lambda: _built(peer, work) or peer.ask("memory"))
+
+    pairs = [(peer, work) for work in works for peer in peers]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda pair: one(pair[0].again(), pair[1]), pairs))
+    figures = dict(zip(((work, peer.name) for peer, work in pairs), found, strict=True))
+    return {work: {peer.name: figures[work, peer.name] for peer in peers} for work in works}
+
+
+def compile_times(peers: Iterable[Peer], works: Iterable[str], samples: int, cached: bool) -> Figures:
+    """Median seconds of a compile by work and peer, one process after the other."""
+    return {work: {peer.name: _compile_time(peer, work, samples, cached) for peer in peers} for work in works}
+
+
+def _compile_time(peer: Peer, work: str, samples: int, cached: bool) -> float | str:
+    if cached and not _keeps_programs(peer):
+        return "keeps nothing on disk"
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        environment = _kept(folder) if cached else UNCACHED
+        for turn in range(samples + cached):
+            answer = _in_fresh(peer, environment, lambda: peer.build(work))
+            if isinstance(answer, str) or "cannot" in answer:
+                return answer if isinstance(answer, str) else str(answer["cannot"])
+            if turn or not cached:
+                found.append(float(answer["first"]))
+    return statistics.median(found)
+
+
+def _keeps_programs(peer: Peer) -> bool:
+    return peer.library in ("graphnn", "jax") or peer.variant == "compile"
+
+
+def _kept(folder: str) -> dict[str, str]:
+    """What makes libraries keep their compiled programs in a folder."""
+    return {
+        "GRAPHNN_CACHE_DIR": f"{folder}/graphnn",
+        "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch",
+    }
+
+
+def _built(peer: Peer, work: str) -> str | None:
+    """Why it is not."""
+    return peer.build(work).get("cannot")
+
+
+def _in_fresh(peer: Peer, environment: Mapping[str, str], ask: Callable[[], Any]) -> Any:
+    """The answer, or as a text why there is none."""
+    try:
+        peer.start(environment)
+        return ask()
+    except PeerFailed as error:
+        return str(error)
+    finally:
+        peer.close()
+
+
+def imports(pythons: Mapping[str, str], samples: int = 5) -> dict[str, float]:
+    """Median seconds of the first `import` of each library; in turns, after one turn that fills the file cache."""
+    code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    found: dict[str, list[float]] = {name: [] for name in pythons}
+    for _ in range(samples + 1):
+        for name, path in pythons.items():
+            found[name].append(float(_python(path, code.format(name))))
+    return {name: statistics.median(times[1:]) for name, times in found.items()}
+
+
+def starts(pythons: Mapping[str, str], samples: int = 5) -> dict[str, float]:
+    """Median seconds of a process that loads a saved program and runs it; "python" and "numpy" are the floor."""
+    work = WORKS[SAVED]
+    assert isinstance(work, Net)
+    pythons = {"python": sys.executable, "numpy": sys.executable, **pythons}
+    pythons = {name: path for name, path in pythons.items() if name in STARTS}
+    with tempfile.TemporaryDirectory() as folder:
+        data, saved, onnx = (f"{folder}/{name}" for name in ("x.npy", "work.gnn", "work.onnx"))
+        np.save(data, work.data()[0])
+        gn.compile(declare(work, work.weights())[0], sizes={"N": work.batch}).save(saved)
+        for name in [n for n in ("onnxruntime", "openvino") if n in pythons]:
+            export = ["-m", "tests.benchmarks.peers.onnx_graph", SAVED, onnx]
+            subprocess.run([pythons[name], *export], check=True, cwd=ROOT, env=_environment())
+        found: dict[str, list[float]] = {name: [] for name in pythons}
+        for _ in range(samples + 1):
+            for name, path in pythons.items():
+                code = f"data, file = {data!r}, {(saved if name == 'graphnn' else onnx)!r}; {STARTS[name]}"
+                found[name].append(seconds(lambda p=path, c=code: _python(p, c)))
+    return {name: statistics.median(times[1:]) for name, times in found.items()}
+
+
+def _python(python: str, code: str) -> str:
+    return subprocess.run(
+        [python, "-c", code], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=ROOT, env=_environment(),
+    ).stdout  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
