@@ -16,7 +16,7 @@ neither an input, nor a state, nor each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -52,6 +52,7 @@ class Boundary:
         names = [b.name for b in self._inputs]
         self._bounded = tuple((names.index(name), name) for name, _ in manifest.index_bounds)
         self._distributions = tuple(map(names.index, manifest.distributions))
+        self.checked = frozenset([*(position for position, _ in self._bounded), *self._distributions])
         self._resolved: dict[tuple[Shape, ...], Resolved] = {}
 
     def admit(self, inputs: Mapping[str, Any]) -> tuple[list[Array], Resolved]:
@@ -75,6 +76,29 @@ class Boundary:
             # Copied after the shapes are known to fit: a broadcast view may stand for any number of bytes.
             resolved = self.resolve(tuple(array.shape for array in converted))
             arrays = [array if array.flags.num & PLAIN == PLAIN else _copied(array) for array in converted]
+        self.check_values(arrays, resolved)
+        return arrays, resolved
+
+    def admit_rows(
+        self, sources: Mapping[str, Any], batched: Collection[str], size: int
+    ) -> tuple[list[Array], Resolved]:
+        """The sources in the manifest's order, and what batches of `size` rows imply: of the arrays named `batched`.
+
+        Every source must be an ndarray of its input's dtype that native code can read as it is. Their values are not
+        looked at. Raises BoundaryError for one that is not so, and for shapes that do not fit.
+        """
+        arrays: list[Array] = []
+        shapes: list[Shape] = []
+        for spec, (name, dtype) in zip(self._inputs, self._expected, strict=True):
+            array = sources[name]
+            if type(array) is not np.ndarray or array.dtype != dtype or array.flags.num & PLAIN != PLAIN:
+                raise BoundaryError(f"input {spec}: its rows are read from a C-contiguous, aligned ndarray of {dtype}")
+            arrays.append(array)
+            shapes.append((size, *array.shape[1:]) if name in batched else array.shape)
+        return arrays, self.resolve(tuple(shapes))
+
+    def check_values(self, arrays: Sequence[Array], resolved: Resolved) -> None:
+        """Raise BoundaryError for labels and indices out of range, and for promised distributions that are none."""
         for position, name in self._bounded:
             array, bound = arrays[position], resolved.bounds[name]
             # As unsigned numbers the negative ones are the largest: one pass finds both kinds of error.
@@ -82,7 +106,6 @@ class Boundary:
                 raise _out_of_bounds(self._inputs[position], array, bound)
         for position in self._distributions:
             _check_distribution(self._inputs[position], arrays[position])
-        return arrays, resolved
 
     def _convert(self, inputs: Mapping[str, Any]) -> list[Array]:
         expected = [name for name, _ in self._expected]

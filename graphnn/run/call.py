@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import RLock
 from time import perf_counter_ns
 from typing import Any
@@ -56,12 +57,18 @@ class Call:
         arrays, resolved = self.boundary.admit(inputs)
         if not self._updates:
             return self._run(arrays, resolved, self.states(), out)
+        with self.updating(arrays) as states:
+            return self._run(arrays, resolved, states, out)
+
+    @contextmanager
+    def updating(self, arrays: Sequence[Array]) -> Iterator[BoundStates]:
+        """The states, for a caller that changes them and reads these arrays; no other update runs meanwhile."""
         with self.lock:
             states = self.states()
             self.boundary.keep_apart(arrays, states)
             self._alone(True, states)
             try:
-                return self._run(arrays, resolved, states, out)
+                yield states
             finally:
                 alone = states.version == self.source.version
                 self.source.version += 1

@@ -16,6 +16,7 @@ from graphnn.run.jit import assembly
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
+from graphnn.run.steps import Steps
 from graphnn.run.threads import count_threads, load_program
 
 
@@ -80,6 +81,13 @@ class Executable:
         if entry is None or outputs.structure != "single" or spec.shape or not spec.dtype.startswith("float"):
             return None
         return entry.float_function(otherwise, unusual)
+
+    def steps(self, watch: bool) -> Steps:
+        """What runs this training program on many batches in one native call; its first output is a loss.
+
+        `watch` ends a run after a step whose loss is not finite.
+        """
+        return Steps(self._call, watch)
 
     @property
     def name(self) -> str:

@@ -70,7 +70,7 @@ def find_distributions(
     promised: dict[str, sympy.Expr] = {}
     for node in order:
         if network.made.nodes[node.name]["attributes"].get("distribution") is True:
-            for operand in network.operands(node)[1:]:
+            for operand in network.operands(node)[1:2]:  # weights may follow
                 if operand.kind == "input" and operand.ndim:
                     promised[operand.name] = operand.shape_exprs[-1].xreplace(bound)
     return promised

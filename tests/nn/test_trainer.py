@@ -14,7 +14,7 @@ from graphnn.nn.layers.dense import dense
 from graphnn.nn.models import mlp
 from graphnn.nn.optimizers.rules import SGD, Adam, Momentum
 from graphnn.nn.training.batches import Batches
-from graphnn.nn.training.callbacks import EarlyStopping
+from graphnn.nn.training.callbacks import Callback, EarlyStopping
 from graphnn.nn.training.interrupt import Interrupts, wait_for
 from graphnn.nn.training.metrics import accuracy
 from graphnn.nn.training.trainer import Trainer
@@ -292,23 +292,24 @@ def test_other_threads_leave_signals_alone():
     assert inside == [signal.getsignal(signal.SIGINT)]
 
 
+def test_an_interrupt_is_told_to_what_can_end_sooner():
+    told = []
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts, interrupts.step(lambda: told.append(True)):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert told == [True]
+
+
 def test_an_interrupted_fit_leaves_a_whole_number_of_steps():
+    class Interrupting(Callback):
+        def step(self, trainer, loss):
+            if len(trainer.history.steps) == 8:  # the second step of the second epoch
+                os.kill(os.getpid(), signal.SIGINT)
+
     net, loss, _ = classifier()
     trainer = Trainer(loss, Adam(0.01), batch_size=10)
-    steps = 0
-    executable = trainer.executable(10)
-
-    def interrupting(**arrays):
-        nonlocal steps
-        steps += 1
-        if steps == 8:  # the second step of the second epoch
-            os.kill(os.getpid(), signal.SIGINT)
-        return executable(**arrays)
-
-    trainer._steps[10] = interrupting
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(separable(60), epochs=5, progress=False)
-    assert net.state["adam.t"] == steps == 8
+        trainer.fit(separable(60), epochs=5, callbacks=[Interrupting()], progress=False)
+    assert net.state["adam.t"] == len(trainer.history.steps) == 8
     assert trainer.history.epochs == 1
 
 

@@ -18,6 +18,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.errors import BoundaryError, GraphError
 from graphnn.nn.data.converted import Converted
+from graphnn.run.steps import Stretch
 
 Arrays = dict[str, npt.NDArray[Any]]
 Sources = dict[str, npt.NDArray[Any] | Converted]  # what batches are drawn from
@@ -120,6 +121,8 @@ class Batches:
     Rows are gathered into buffers made once, so a batch is good until the next one is asked for. `augment` changes the
     batch of an input. `background` draws AHEAD batches ahead on a thread; unless given, where there is more to do than
     to gather rows of memory. It changes no batch.
+
+    `plain` tells that all there is to do is to gather rows that native code can read.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Batches:
         self._rows, self._size, self._augment = rows, min(size, rows), dict(augment or {})
         if background is None:
             background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in self._sources.values())
+        self.plain = not self._augment and all(map(is_plain, arrays.values()))
         self._ahead = AHEAD if background else 0
         self._buffers = [
             {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
@@ -168,6 +172,29 @@ class Batches:
         finally:
             worker.shutdown(cancel_futures=True)
 
+    def stretches(
+        self, order: npt.NDArray[np.int64] | None, epoch: int = 0, first: int = 0
+    ) -> Generator[Stretch, None, None]:
+        """The same batches for native code, which gathers them itself where they are `plain`.
+
+        They are two stretches then, since the last batch may be a smaller one; else each batch is one. Without an
+        order, the rows as they lie. Close the iterator as that of `over`.
+        """
+        batched = frozenset(self._sources)
+        if not self.plain:
+            rows = np.arange(self._rows) if order is None else order
+            with closing(self.over(rows, epoch, first)) as drawn:
+                for batch, count in drawn:
+                    arrays = {name: np.require(array, requirements=("C", "A")) for name, array in batch.items()}
+                    yield Stretch(arrays, batched, count, 0, 1)
+            return
+        arrays = {name: np.asarray(source) for name, source in (self._sources | self._whole).items()}
+        whole, rest = divmod(self._rows, self._size)
+        if first < whole:
+            yield Stretch(arrays, batched, self._size, first * self._size, whole - first, order)
+        if rest and first <= whole:
+            yield Stretch(arrays, batched, rest, whole * self._size, 1, order)
+
     def _draw(self, order: npt.NDArray[np.int64], epoch: int, number: int) -> tuple[Arrays, int]:
         chosen = order[number * self._size : (number + 1) * self._size]
         batch = dict(self._whole)
@@ -177,6 +204,13 @@ class Batches:
             changed = augment(batch[name], epoch, number)
             batch[name] = _check_augmented(name, batch[name], changed)
         return batch, len(chosen)
+
+
+def is_plain(array: npt.NDArray[Any] | Converted) -> bool:
+    """Whether native code can read the array as it is, without waiting for a disk."""
+    return (
+        not isinstance(array, Converted) and array.flags.c_contiguous and array.flags.aligned and not is_mapped(array)
+    )
 
 
 def is_mapped(array: npt.NDArray[Any] | Converted) -> bool:

@@ -36,8 +36,15 @@ class Callback:
         """Before anything is trained; `recorded` names the values that the history will have. Forget an earlier fit."""
 
     def step(self, trainer: Trainer, loss: float) -> bool | None:
-        """After each step, with the loss of its batch before it."""
+        """After each step that is `due`, with the loss of its batch before it."""
         return None
+
+    def due(self, made: int) -> float:
+        """In how many steps, of which `made` are made, `step` has to be called: 1 where it is overridden.
+
+        The steps until then run in one native call. `step` may also be called earlier, for another callback.
+        """
+        return 1 if getattr(self.step, "__func__", None) is not Callback.step else math.inf
 
     def epoch(self, trainer: Trainer, history: History) -> bool | None:
         """After each epoch, which the history has already."""
@@ -137,6 +144,9 @@ class Checkpoint(Callback):
         self.path = fspath(path)
         self._steps = None if every_steps is None else check_count("Checkpoint: every_steps", every_steps, 1)
         self._epochs = check_count("Checkpoint: every_epochs", 1 if every_epochs is None else every_epochs, 1)
+
+    def due(self, made: int) -> float:
+        return math.inf if self._steps is None else self._steps - made % self._steps
 
     def step(self, trainer: Trainer, loss: float) -> None:
         if self._steps is not None and len(trainer.history.steps) % self._steps == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from graphnn.errors import GraphError
 from graphnn.nn.training.batches import Batches
@@ -18,6 +19,7 @@ from graphnn.nn.training.interrupt import Interrupts
 from graphnn.nn.training.position import Position, set_generator
 from graphnn.nn.training.progress import Bar
 from graphnn.nn.training.snapshot import match_memories, memories_of
+from graphnn.run.steps import Stretch
 
 if TYPE_CHECKING:
     from graphnn.nn.training.trainer import Trainer
@@ -80,22 +82,10 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
     """What is left of the present epoch, or of the steps."""
     history, position = trainer.history, trainer.position
     set_generator(trainer.generator, position.generator)
-    order = trainer.generator.permutation(position.rows) if position.shuffle else np.arange(position.rows)
-    with closing(fit.batches.over(order, history.epochs, position.batch)) as drawn:
-        for batch, count in drawn:
-            run = trainer.executable(count)
-            with interrupts.step():
-                loss, finite = trainer.read(run(**batch))
-                if finite:
-                    history.steps.append(loss)
-                    position.batch, position.total = position.batch + 1, position.total + count * loss
-                    position.waiting = len(fit.callbacks)
-            if not finite:
-                first = position.batch * position.size
-                when = f"epoch {history.epochs + 1}, step {len(history.steps) + 1}"
-                raise trainer.find_bad(batch, order[first : first + count], when)
-            bar.advance()
-            tell(trainer, fit)
+    order = trainer.generator.permutation(position.rows) if position.shuffle else None
+    with closing(fit.batches.stretches(order, history.epochs, position.batch)) as drawn:
+        for stretch in drawn:
+            run_stretch(trainer, fit, stretch, order, interrupts, bar)
             if position.stopped or len(history.steps) >= fit.steps:
                 break
     if position.batch < len(fit.batches):
@@ -107,3 +97,39 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
         position.waiting = len(fit.callbacks)
     bar.end_epoch(history)
     tell(trainer, fit)
+
+
+def run_stretch(
+    trainer: Trainer,
+    fit: Fit,
+    stretch: Stretch,
+    order: npt.NDArray[np.int64] | None,
+    interrupts: Interrupts,
+    bar: Bar,
+) -> None:
+    """The steps of a stretch, as many in one native call as no callback has to hear of.
+
+    `order` is that of the epoch's rows, None for the one in which they lie.
+    """
+    history, position = trainer.history, trainer.position
+    steps, made = trainer.steps(stretch.size), 0
+    while made < stretch.steps and not (position.stopped or len(history.steps) >= fit.steps):
+        before = len(history.steps)
+        due = [callback.due(before) for callback in fit.callbacks]
+        count = int(min(stretch.steps - made, fit.steps - before, *due))
+        with interrupts.step(steps.stop):
+            try:
+                finite = steps.run(stretch, made, count, position.total, lambda done: bar.show(before + done))  # noqa: B023
+            finally:
+                if steps.done:
+                    history.steps += steps.losses
+                    position.batch, position.total = position.batch + steps.done, steps.total
+                    position.waiting = len(fit.callbacks)
+        made += steps.done
+        if not finite:
+            when = f"epoch {history.epochs + 1}, step {len(history.steps) + 1}"
+            first = position.batch * position.size
+            rows = np.arange(first, first + stretch.size) if order is None else order[first : first + stretch.size]
+            raise trainer.find_bad(stretch.batch(made), rows, when)
+        bar.show(len(history.steps))
+        tell(trainer, fit)

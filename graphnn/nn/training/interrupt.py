@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
+
+from graphnn.run.steps import TICK
 
 T = TypeVar("T")
 
 
 class Interrupts:
-    """Holds a KeyboardInterrupt back while a step runs and raises it at the step's end.
+    """Holds a KeyboardInterrupt back while steps run and raises it at the end of one of them.
 
     So weights and optimizer slots always belong to the same step.
 
@@ -24,6 +26,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._stepping = self._pending = self._installed = False
+        self._stop: Callable[[], None] | None = None
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
@@ -40,11 +43,16 @@ class Interrupts:
         if not self._stepping:
             raise KeyboardInterrupt
         self._pending = True
+        if self._stop is not None:
+            self._stop()
 
     @contextmanager
-    def step(self) -> Iterator[None]:
-        """Everything inside happens, or raises an error of its own, before an interrupt gets through."""
-        self._stepping = True
+    def step(self, stop: Callable[[], None] | None = None) -> Iterator[None]:
+        """Everything inside happens, or raises an error of its own, before an interrupt gets through.
+
+        An interrupt calls `stop`, with which what is inside may come to its end sooner.
+        """
+        self._stop, self._stepping = stop, True
         try:
             yield
         finally:
@@ -68,4 +76,6 @@ def wait_for(call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=run, name="evaluation").start()
+    while not future.done():
+        wait([future], TICK)
     return future.result()

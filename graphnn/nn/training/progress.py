@@ -1,4 +1,4 @@
-"""The progress bar of `fit`: one line, updated per step, with the numbers of the last epoch."""
+"""The progress bar of `fit`: one line, updated as steps are made, with the numbers of the last epoch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from graphnn.nn.training.history import History
 class Bar:
     """What `fit` reports to; without a display it does nothing."""
 
-    def advance(self) -> None:
-        """One step is done."""
+    def show(self, steps: int) -> None:
+        """So many steps are done."""
 
     def end_epoch(self, history: History) -> None:
         """The history has a new entry."""
@@ -38,8 +38,8 @@ def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator
         task = progress.add_task("fit", total=total, completed=done, epoch=epoch, epochs=epochs, report="")
 
         class Display(Bar):
-            def advance(self) -> None:
-                progress.advance(task)
+            def show(self, steps: int) -> None:
+                progress.update(task, completed=steps)
 
             def end_epoch(self, history: History) -> None:
                 report = "  ".join(f"{name} {value:.4g}" for name, value in history.last().items())

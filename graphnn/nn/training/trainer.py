@@ -50,6 +50,7 @@ from graphnn.nn.training.watch import find_first_bad, guard
 from graphnn.pipeline import compile
 from graphnn.run.boundary import by_keyword
 from graphnn.run.executable import Executable
+from graphnn.run.steps import Steps
 from graphnn.simplify.expr import DType
 
 Watch = bool | Literal["gradients"]
@@ -123,6 +124,7 @@ class Trainer:
         self.callbacks: list[Callback] = []  # of the latest fit
         self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
         self._steps: dict[int | None, Executable] = {}
+        self._loops: dict[Executable, Steps] = {}
         self._evaluators: dict[tuple[tuple[str, Tensor], ...], Executable] = {}
 
     def __repr__(self) -> str:
@@ -157,6 +159,13 @@ class Trainer:
                 outputs, sizes=sizes, threads=self.threads, dtype=self.dtype, training=True, updates=self._watched
             )
         return self._steps[key]
+
+    def steps(self, rows: int) -> Steps:
+        """What runs many steps on batches of that many rows in one native call."""
+        program = self.executable(rows)
+        if program not in self._loops:
+            self._loops[program] = program.steps(self.watch is True)
+        return self._loops[program]
 
     def evaluator(self, tensors: Mapping[str, Tensor]) -> Executable:
         """The compiled values of the tensors, not in training, for any number of rows."""
@@ -257,10 +266,13 @@ class Trainer:
                     `steps` count from its beginning. Given the same arguments, the weights become those of a fit that
                     was never interrupted, bit for bit. A fit that a callback stopped is over.
 
+        The steps of an epoch are one native call where the arrays are C-contiguous in memory and nothing augments them,
+        interrupted for a callback that is `due`; else one for each batch. The results are the same.
+
         Ctrl-C raises KeyboardInterrupt between two steps or during an evaluation: the state is that of a whole number
         of steps, and `trainer.history` has the finished epochs. Raises BoundaryError for arrays that do not fit before
-        any step; for a label out of range, when its batch comes; NumericError where the watch finds a step that is not
-        finite: the state is then that before it.
+        any step; for a label out of range, before the native call that reads it; NumericError where the watch finds a
+        step that is not finite: the state is then that before it.
         """
         sources, rows = check_sources(self._expected, data, "fit")
         batched = [name for name, expected in self._expected.items() if expected.rows]

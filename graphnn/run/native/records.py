@@ -149,6 +149,37 @@ class Door(_Words):
     ADDRESSES = auto()  # of their data
 
 
+class StepsWord(_Words):
+    """What the loop over steps reads and writes; one per `Steps`. Python may read DONE and write STOP meanwhile."""
+
+    ENTRY = auto()  # i64 (ptr buffers, ptr sizes)
+    TABLE = auto()
+    SIZES = auto()
+    STEPS = auto()  # how many to run
+    SIZE = auto()  # rows of a batch
+    FIRST = auto()  # where the first of them stands in ORDER
+    ORDER = auto()  # row numbers; 0: the rows as they lie
+    INPUTS = auto()  # how many inputs take rows
+    ROWS = auto()  # a record of RowsWord for each of them, one after the other
+    LOSS = auto()  # where the program leaves the loss
+    DOUBLE = auto()  # whether that is a float64
+    FINITE = auto()  # where it leaves whether the step was made; 0: nowhere
+    WATCH = auto()  # whether a loss that is not finite ends the loop
+    LOSSES = auto()  # a double for each step
+    TOTAL = auto()  # a double: the sum of the losses of the steps made, each times SIZE
+    DONE = auto()  # steps made
+    STOP = auto()  # not 0: return before the next step
+
+
+class RowsWord(_Words):
+    """Where batches of an input come from."""
+
+    POSITION = auto()  # in the table of pointers
+    SOURCE = auto()
+    BYTES = auto()  # of a row
+    BUFFER = auto()  # for rows that do not lie one after the other
+
+
 def record(words: Iterable[int]) -> Array:
     return np.array([*words], np.int64)
 

@@ -1,0 +1,110 @@
+"""The loop over the steps of a training, as LLVM text: one for all programs, which are data to it.
+
+    graphnn_steps(steps)
+      for k in 0 .. STEPS, until STOP:
+        for each input:  pointer = rows ORDER[FIRST + k*SIZE], ... of its source
+        program(table, sizes)
+        LOSSES[k] = loss;  TOTAL += SIZE*loss;  DONE = k + 1
+
+It returns 0 when it has run all steps or was stopped, REFUSED after a step that the watch did not make, and otherwise
+what the program returned. It calls nothing of Python, so it runs without the GIL, on any thread.
+
+A batch is read where it lies if its rows are neighbours, or if it is one row; else its rows are copied into a buffer.
+"""
+
+from __future__ import annotations
+
+from graphnn.emit.writer import Module, Value, constant
+from graphnn.run.native.records import RowsWord, StepsWord
+from graphnn.run.native.writer import NULL, ONE, ZERO, Code, define, length_of
+
+SYMBOL = "graphnn_steps"
+REFUSED = -1
+
+_STEPS = Value("ptr", "%steps")
+
+
+def steps_text(triple: str) -> str:
+    """The module of the loop."""
+    module = Module(SYMBOL, triple)
+    module.head.append("attributes #0 = { nounwind }")
+    w = Code(module)
+    names = (StepsWord.ENTRY, StepsWord.TABLE, StepsWord.SIZES, StepsWord.LOSSES)
+    program, table, sizes, losses = (w.get(_STEPS, name, "ptr") for name in names)
+    size = w.get(_STEPS, StepsWord.SIZE)
+    rows = w.convert("sitofp", size, "double")
+    with w.loop(ZERO, w.get(_STEPS, StepsWord.STEPS)) as step:
+        stop = w.ins("i64", f"load atomic i64, {_word(w, StepsWord.STOP)} monotonic, align 8")
+        w.require(w.same(stop, ZERO), "ended")
+        _draw(w, table, size, step.index)
+        code = w.ins("i64", f"call i64 {program.ref}({table}, {sizes})")
+        w.require(w.same(code, ZERO), "failed")
+        loss = _loss(w)
+        w.put(losses, step.index, loss)
+        _require_made(w, loss)
+        total = w.binary("fadd", w.get(_STEPS, StepsWord.TOTAL, "double"), w.binary("fmul", rows, loss))
+        w.put(_STEPS, StepsWord.TOTAL, total)
+        done = w.binary("add", step.index, ONE)
+        w.do(f"store atomic {done}, {_word(w, StepsWord.DONE)} monotonic, align 8")
+    w.jump("ended")
+    w.start("ended")
+    w.do("ret i64 0")
+    w.start("refused")
+    w.do(f"ret i64 {REFUSED}")
+    w.start("failed")
+    w.do(f"ret {code}")
+    define(module, f"i64 @{SYMBOL}({_STEPS})", w)
+    return module.text()
+
+
+def _word(w: Code, word: StepsWord) -> Value:
+    return w.gep("i64", _STEPS, constant("i64", int(word)))
+
+
+def _draw(w: Code, table: Value, size: Value, step: Value) -> None:
+    """Point the table at the rows of a batch."""
+    order = w.get(_STEPS, StepsWord.ORDER, "ptr")
+    first = w.binary("add", w.get(_STEPS, StepsWord.FIRST), w.binary("mul", step, size))
+    with w.loop(ZERO, w.get(_STEPS, StepsWord.INPUTS), carry=[w.get(_STEPS, StepsWord.ROWS, "ptr")]) as each:
+        input_ = each.carried[0]
+        source, buffer = w.get(input_, RowsWord.SOURCE, "ptr"), w.get(input_, RowsWord.BUFFER, "ptr")
+        bytes_, found = w.get(input_, RowsWord.BYTES), w.alloca("ptr", 1, 8)
+        w.do(f"store {w.gep('i8', source, w.binary('mul', first, bytes_))}, {found}")
+        with w.when(w.differ(order, NULL)):
+            numbers = w.gep("i64", order, first)
+            row = w.gep("i8", source, w.binary("mul", w.get(numbers, ZERO), bytes_))
+            w.do(f"store {row}, {found}")
+            with w.when(w.differ(size, ONE)):
+                w.do(f"store {buffer}, {found}")
+                _gather(w, numbers, size, source, bytes_, buffer)
+        w.put(table, w.get(input_, RowsWord.POSITION), w.ins("ptr", f"load ptr, {found}"))
+        each.next = [w.gep("i64", input_, length_of(RowsWord))]
+
+
+def _gather(w: Code, numbers: Value, count: Value, source: Value, bytes_: Value, buffer: Value) -> None:
+    """Copy the rows of these numbers, one after the other."""
+    w.module.declare("llvm.memcpy.p0.p0.i64", "void", ["ptr", "ptr", "i64", "i1"])
+    with w.loop(ZERO, count) as row:
+        target = w.gep("i8", buffer, w.binary("mul", row.index, bytes_))
+        origin = w.gep("i8", source, w.binary("mul", w.get(numbers, row.index), bytes_))
+        w.do(f"call void @llvm.memcpy.p0.p0.i64({target}, {origin}, {bytes_}, i1 false)")
+
+
+def _loss(w: Code) -> Value:
+    """The loss of the step that was just run, as a double."""
+    place = w.get(_STEPS, StepsWord.LOSS, "ptr")
+    double, loss = w.differ(w.get(_STEPS, StepsWord.DOUBLE), ZERO), w.alloca("double", 1, 8)
+    w.do(f"store {w.convert('fpext', w.get(place, ZERO, 'float'), 'double')}, {loss}")
+    with w.when(double):
+        w.do(f"store {w.get(place, ZERO, 'double')}, {loss}")
+    return w.ins("double", f"load double, {loss}")
+
+
+def _require_made(w: Code, loss: Value) -> None:
+    """Go on where the watch let the step be made."""
+    made = w.get(_STEPS, StepsWord.FINITE, "ptr")
+    with w.when(w.differ(made, NULL)):
+        byte = w.ins("i8", f"load i8, {made}")
+        w.require(w.differ(byte, constant("i8", 0)), "refused")
+    with w.when(w.differ(w.get(_STEPS, StepsWord.WATCH), ZERO)):
+        w.require(w.compare("fcmp oeq", w.binary("fsub", loss, loss), constant("double", 0.0)), "refused")

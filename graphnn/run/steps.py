@@ -1,0 +1,231 @@
+"""Steps of a training program, many in one native call: rows of arrays in, a loss for each step out.
+
+The caller says which rows; drawing batches of them, the steps, and the sum of the losses are native code
+(`run/native/steps_code.py`), which another thread may stop between two steps.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from graphnn.errors import BoundaryError
+from graphnn.run.arrays import PLAIN, Array, address, aligned_empty
+from graphnn.run.call import Call
+from graphnn.run.native.entry import stopped
+from graphnn.run.native.records import RowsWord, StepsWord, filled, place, record
+from graphnn.run.native.steps import native_steps
+from graphnn.run.native.steps_code import REFUSED
+from graphnn.run.resolve import Resolved
+
+DIRECT = 5e-3  # seconds: native code up to this long runs on the caller's thread, which sees no signal meanwhile
+TICK = 0.05  # seconds after which whoever waits looks up: a signal just before the wait began does not end it
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Batches of `size` rows, one after the other.
+
+    The inputs named in `batched` have the rows of their arrays with the numbers order[first], order[first + 1], ...;
+    without an order, rows first, first + 1, ... The others are read whole by each step.
+    """
+
+    arrays: Mapping[str, Array]
+    batched: Collection[str]
+    size: int
+    first: int
+    steps: int
+    order: Array | None = None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the rows of a batch are copied: they are not where they lie side by side."""
+        return self.order is not None and self.size > 1
+
+    def rows(self, first: int, steps: int) -> Any:
+        """What gives the rows of these steps, counted from the first one here, as an index."""
+        start, stop = self.first + first * self.size, self.first + (first + steps) * self.size
+        return slice(start, stop) if self.order is None else self.order[start:stop]
+
+    def batch(self, step: int) -> dict[str, Array]:
+        """The arrays of one step."""
+        rows = self.rows(step, 1)
+        return {name: array[rows] if name in self.batched else array for name, array in self.arrays.items()}
+
+
+class Steps:
+    """The steps of one program, whose first output is the loss and whose second, if any, whether the step was made.
+
+    `watch` ends a run at a loss that is not finite. One thread runs; any other may read `done` and call `stop`.
+    """
+
+    def __init__(self, call: Call, watch: bool) -> None:
+        manifest = call.manifest
+        self._call = call
+        self._inputs = [(b.name, k) for k, b in enumerate(manifest.buffers) if b.role == "input"]
+        self._loss, *self._finite = manifest.outputs.buffers
+        double = any(b.name == self._loss and b.dtype == "float64" for b in manifest.buffers)
+        words = {StepsWord.ENTRY: call.native.address, StepsWord.WATCH: watch, StepsWord.DOUBLE: double}
+        self._words = record(filled(StepsWord, words))
+        self._total = self._words[StepsWord.TOTAL :].view(np.float64)
+        self._losses, self._rows = np.empty(0), np.empty(0, np.int64)
+        self._known = (0, False)  # what the memory below is for
+        self._outputs: dict[str, Array] = {}
+        self._buffers: dict[str, Array] = {}
+        self._pace = 0.0  # seconds a step, in the latest run
+
+    @property
+    def done(self) -> int:
+        """How many steps the latest run has made, at any time."""
+        return int(self._words[StepsWord.DONE])
+
+    @property
+    def losses(self) -> list[float]:
+        """The losses of the steps that were made."""
+        found: list[float] = self._losses[: self.done].tolist()
+        return found
+
+    @property
+    def total(self) -> float:
+        """The sum of these losses, each times the rows of its batch, added to what the run was given."""
+        return float(self._total[0])
+
+    def stop(self) -> None:
+        """End the run, or the next one where none is, before its next step."""
+        self._words[StepsWord.STOP] = 1
+
+    def run(
+        self, stretch: Stretch, first: int, steps: int, total: float, report: Callable[[int], None] | None = None
+    ) -> bool:
+        """Run so many steps of a stretch from its step `first` on; False where the watch refused the one after `done`.
+
+        Where that takes long, another thread runs them, while this one waits for it and for signals, and tells
+        `report` now and then how many are done. An error of a signal handler or of `report` stops the steps and is
+        raised when they have stopped. Raises BoundaryError, before any step, for arrays that do not fit.
+        """
+        words, call = self._words, self._call
+        words[StepsWord.DONE], self._total[0] = 0, total
+        arrays, resolved = call.boundary.admit_rows(stretch.arrays, stretch.batched, stretch.size)
+        self._check(arrays, resolved, stretch, first, steps)
+        if self._known != (resolved.serial, stretch.gathers):
+            self._allocate(arrays, resolved, stretch)
+        if len(self._losses) < steps:
+            self._losses = np.empty(steps)
+        with call.updating(arrays) as states:
+            frame = call.frames.take()
+            try:
+                frame.point(resolved, states, [*arrays, *self._outputs.values()])
+                words[StepsWord.TABLE], words[StepsWord.SIZES] = frame.table_address, frame.sizes_address
+                self._fill(arrays, stretch, first, steps)
+                code = self._drive(steps, report)
+            finally:
+                call.frames.give(frame)
+                words[StepsWord.STOP] = 0
+        if code not in (0, REFUSED):
+            stopped(call.manifest, code)
+        return code == 0
+
+    def _check(self, arrays: list[Array], resolved: Resolved, stretch: Stretch, first: int, steps: int) -> None:
+        """Raise BoundaryError for rows that are not there, and for values that the program does not take."""
+        rows, order = stretch.rows(first, steps), stretch.order
+        lengths = [len(a) for a, (name, _) in zip(arrays, self._inputs, strict=True) if name in stretch.batched]
+        needed = rows.stop if order is None else 0
+        if order is not None:
+            if order.dtype != np.int64 or order.flags.num & PLAIN != PLAIN or len(rows) < steps * stretch.size:
+                raise BoundaryError("the order of rows is a C-contiguous array of int64, with a number for each row")
+            needed = int(rows.view(np.uint64).max(initial=0)) + 1  # negative numbers are the largest
+        if any(needed > length for length in lengths):
+            raise BoundaryError(f"rows up to {needed} are asked for; there are {min(lengths)}")
+        checked = self._call.boundary.checked
+        if checked:
+            read = list(arrays)
+            for position in checked:
+                if self._inputs[position][0] in stretch.batched:
+                    read[position] = arrays[position][rows]
+            self._call.boundary.check_values(read, resolved)
+
+    def _allocate(self, arrays: list[Array], resolved: Resolved, stretch: Stretch) -> None:
+        """Make the memory that batches of one size need, apart from the frame."""
+        self._outputs = {name: allocate() for name, allocate in resolved.allocators}
+        self._words[StepsWord.LOSS] = address(self._outputs[self._loss])
+        self._words[StepsWord.FINITE] = address(self._outputs[self._finite[0]]) if self._finite else 0
+        self._buffers = {
+            name: aligned_empty((stretch.size, *array.shape[1:]), array.dtype)
+            for array, (name, _) in zip(arrays, self._inputs, strict=True)
+            if name in stretch.batched and stretch.gathers
+        }
+        self._known = resolved.serial, stretch.gathers
+
+    def _fill(self, arrays: list[Array], stretch: Stretch, first: int, steps: int) -> None:
+        """Say which rows and how many steps."""
+        words, rows = self._words, []
+        for array, (name, position) in zip(arrays, self._inputs, strict=True):
+            if name in stretch.batched:
+                one = {
+                    RowsWord.POSITION: position,
+                    RowsWord.SOURCE: address(array),
+                    RowsWord.BYTES: array.itemsize * prod(array.shape[1:]),
+                    RowsWord.BUFFER: address(self._buffers[name]) if stretch.gathers else 0,
+                }
+                rows += filled(RowsWord, one)
+        self._rows = record(rows)
+        words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(self._rows), len(rows) // len(RowsWord)
+        words[StepsWord.STEPS], words[StepsWord.SIZE] = steps, stretch.size
+        words[StepsWord.FIRST] = stretch.first + first * stretch.size
+        words[StepsWord.ORDER] = 0 if stretch.order is None else address(stretch.order)
+        words[StepsWord.LOSSES] = address(self._losses)
+
+    def _drive(self, steps: int, report: Callable[[int], None] | None) -> int:
+        """Run the loop and return its code."""
+        function, words, start = native_steps(), place(self._words), perf_counter()
+        if 0 < steps * self._pace < DIRECT:
+            code = function(words)
+        else:
+            code = _wait_for(lambda: function(words), self.stop, lambda: report and report(self.done))
+        self._pace = (perf_counter() - start) / max(self.done, 1)
+        return code
+
+
+def _wait_for(call: Callable[[], int], stop: Callable[[], None], look: Callable[[], object]) -> int:
+    """call() on a thread of its own. Python handles a signal when a native call of the main thread has returned.
+
+    An error raised meanwhile, by a signal handler or by `look`, goes on when the call, told to stop, has returned. It
+    may come between any two lines of this, so a second thread may be started: only the first one calls.
+    """
+    mine, ended = allocate_lock(), allocate_lock()
+    ended.acquire()
+    codes: list[int] = []
+    started, error = False, None
+
+    def work() -> None:
+        if mine.acquire(blocking=False):
+            try:
+                codes.append(call())
+            finally:
+                ended.release()
+
+    while not codes:
+        try:
+            if not started:
+                try:
+                    start_new_thread(work, ())
+                except RuntimeError:  # the system has no more
+                    work()
+                started = True
+            ended.acquire(timeout=TICK)
+            if error is None:
+                look()
+        except BaseException as found:
+            stop()
+            error = error or found
+            if mine.acquire(blocking=False):  # no thread has begun, and none will
+                break
+    if error is not None:
+        raise error
+    return codes[0]
