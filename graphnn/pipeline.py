@@ -48,6 +48,8 @@ from graphnn.simplify.passes import simplify
 
 STAGES = ("declare", "derive", "simplify", "lower", "schedule", "emit", "run")
 
+INACCURATE = ("filtering",)  # schedule passes whose rounding errors may be a few times larger
+
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
@@ -122,15 +124,15 @@ def compile(
 
     Parameters: `outputs` a Tensor, or a list or dict of them; `sizes` binds symbolic sizes (those left are taken from
     the arrays at each call); `dtype` "float32" or "float64" for every float of the program; `accuracy` "fast" (an
-    absolute bar, saved outputs in gradients) or "tight" (relative to each element); `debug` adds bounds checks to every
-    load and store and checks each rewrite numerically; `until` stops after a stage and gives its texts; `updates` maps
-    state variables to Tensors with their new values; `training` is the mode of the network, and with training=True
-    each call also makes the network's own updates (`Network.update`: running statistics, the counter of the random
-    numbers) of what the outputs depend on, but for variables that `updates` names; `disable` leaves schedule passes
-    out; `cache` takes the program from the folder of compiled programs or keeps it there (`docs/design/cache.md`), but
-    never with debug= or until=; `threads` is the number of threads that a call may use, by default what the environment
-    variable GRAPHNN_NUM_THREADS says, else one. The results have the same bits for every number of threads. A call
-    below some 10 us uses one, and so does `debug`.
+    absolute bar, saved outputs in gradients, minimal filtering) or "tight" (relative to each element); `debug` adds
+    bounds checks to every load and store and checks each rewrite numerically; `until` stops after a stage and gives
+    its texts; `updates` maps state variables to Tensors with their new values; `training` is the mode of the
+    network, and with training=True each call also makes the network's own updates (`Network.update`: running
+    statistics, the counter of the random numbers) of what the outputs depend on, but for variables that `updates`
+    names; `disable` leaves schedule passes out; `cache` takes the program from the folder of compiled programs or
+    keeps it there (`docs/design/cache.md`), but never with debug= or until=; `threads` is the number of threads
+    that a call may use, by default what the environment variable GRAPHNN_NUM_THREADS says, else one. The results
+    have the same bits for every number of threads. A call below some 10 us uses one, and so does `debug`.
 
     Raises CompileError for unknown options, GraphError for tensors of different networks.
     """
@@ -176,7 +178,8 @@ def compile(
     if done("lower", partial(print_program, loops)):
         return compilation
     target = host()
-    scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), disable)
+    left_out = {*disable, *INACCURATE} if accuracy == "tight" else disable
+    scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), left_out)
     verify(scheduled)
     if done("schedule", partial(print_program, scheduled)):
         return compilation

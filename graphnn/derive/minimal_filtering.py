@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import chain, count, islice
 from numbers import Rational
 from typing import Any
 
@@ -24,9 +24,12 @@ import sympy as sp
 
 from graphnn.errors import DeriveError
 
-# Small values keep the matrices' entries small, and with them the rounding errors: 1/2 and -2 in place of 2 and -2
-# halve those of F(4, 3), see docs/design/minimal_filtering.md.
-FIRST_POINTS = (sp.S.Zero, sp.S.One, -sp.S.One, sp.Rational(1, 2), sp.Integer(-2), -sp.Rational(1, 2), sp.Integer(2))
+# Pairs +a and -a, whose rows share what is even and what is odd in the data; values around 1, so that no power of one
+# is far larger than the others. For 5 and 4 points F(4, 3) has half the rounding error of 0, 1, -1, 2, -2, and F(3, 3)
+# half that of 0, 1, -1, 2 (python -m tests.schedule.measure_filtering).
+PAIRS = {1: ((1, 1),), 2: ((3, 8), (5, 4))}
+PAIRS_BESIDE_ZERO = {1: ((1, 1),), 2: ((2, 3), (3, 2))}
+FURTHER_PAIRS = ((1, 3), (4, 5), (3, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Filtering:
 def derive_filtering(m: int, r: int, points: Iterable[Any] | None = None) -> Filtering:
     """The matrices of F(m, r), derived by interpolation at `points` and infinity.
 
-    `points` are m + r - 2 different rational numbers, by default the first of 0, 1, -1, 1/2, -2, -1/2, 2, 3, 4, ...
+    `points` are m + r - 2 different rational numbers, by default opposite ones, and 0 where their number is odd.
     Raises DeriveError for counts below 1 and for any other points.
     """
     for name, value in (("m", m), ("r", r)):
@@ -85,8 +88,12 @@ def _values(points: Sequence[sp.Rational], size: int) -> sp.ImmutableMatrix:
 
 
 def _default_points(number: int) -> tuple[sp.Rational, ...]:
-    further = (sp.Integer(k) for k in count(3))
-    return (*FIRST_POINTS[:number], *islice(further, max(0, number - len(FIRST_POINTS))))
+    """As many points: pairs of opposite ones, and 0 where the number is odd."""
+    half, odd = divmod(number, 2)
+    integers = ((k, 1) for k in count(2))
+    pairs = (PAIRS_BESIDE_ZERO if odd else PAIRS).get(half) or tuple(islice(chain(FURTHER_PAIRS, integers), half))
+    values = [sp.Rational(*pair) for pair in pairs]
+    return (*[sp.S.Zero] * odd, *(sign * a for a in values for sign in (1, -1)))
 
 
 def _checked_points(points: Iterable[Any], m: int, r: int) -> tuple[sp.Rational, ...]:

@@ -52,7 +52,7 @@ def minimal_filtering(m: int, r: int, points: Iterable[Any] | None = None) -> Fi
     """The minimal filtering algorithm F(m, r), derived by interpolation at `points` and infinity (Cook, Toom).
 
     m outputs of a filter of r taps from m + r - 1 products. `points` are m + r - 2 different rational numbers (ints,
-    Fractions or sympy's), by default the first of 0, 1, -1, 1/2, -2, -1/2, 2, 3, ... The steps end with the outputs
+    Fractions or sympy's), by default opposite ones, and 0 where their number is odd. The steps end with the outputs
     expanded, which is the filter's definition, exactly. In two dimensions F(m x m, r x r) is F(m, r) of F(m, r).
 
     Raises DeriveError for m or r below 1, and for points that are too few, too many, equal or not rational.

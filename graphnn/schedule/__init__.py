@@ -9,9 +9,11 @@ split_reductions.py  long folds -> levels of short chains
 in_place.py          next state and copy -> store to the state
 layout.py            the memory order of temps
 fuse.py              nests -> one nest; match.py when it is legal, forward.py values in registers
+filtering.py         correlations.py with fewer products: algorithms.py, filter_choice.py by cost, filtered_tiles.py
 vectorise.py         kinds of loops; loops.py the cheapest loop for the lanes
 cost.py              what a statement costs on a machine.py
 memory.py            plan(): lifetimes and offsets
+linear_maps.py       products with constant matrices, written out
 statements.py        the parts of statements; nest.py perfect nests, affine.py indices, reorder.py what commutes
 """
 

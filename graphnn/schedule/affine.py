@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations_with_replacement
 
 from graphnn.lower.affine import affine, split
 from graphnn.lower.ir import Buffer
 from graphnn.schedule.statements import Access, Body, accesses
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, axes_of, index_constant, walk
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, axes_of, index_constant, rebuild, walk
 
 ZERO, ONE = index_constant(0), index_constant(1)
 
@@ -25,6 +26,13 @@ def integer(fn: str, a: Expr, b: Expr) -> Expr:
     if (fn == "add" and a == ZERO) or (fn == "mul" and a == ONE):
         return b
     return ZERO if fn == "mul" and ZERO in (a, b) else Op(fn, (a, b), "int64")
+
+
+def folded(expr: Expr) -> Expr:
+    """Index sums in their normal form, wherever they stand: 16*0 + l -> l."""
+    if isinstance(expr, Op) and expr.dtype == "int64" and expr.fn in ("add", "sub", "mul", "neg"):
+        return affine(rebuild(expr, folded)).expr()
+    return rebuild(expr, folded) if isinstance(expr, Op | Load) else expr
 
 
 def extent_of(r: Range) -> Expr:
@@ -89,23 +97,42 @@ Extents = Mapping[str, int | None]  # of axes; None where it is not one known nu
 def pins(first: Access, second: Access, axis: str, forbidden: Extents) -> bool:
     """Whether two accesses meet in one element only where `axis` has one value.
 
-    So it is where one dimension is the same expression in both, moves with `axis`, and holds none of the `forbidden`
-    axes (those that may differ between the two), or holds them as other digits of a number: t[i0, r0] and t[i0, i1]
-    are pinned by i0, t[16*x + l] is pinned by x and by l < 16. `forbidden` holds the extent of `axis`, too.
+    So it is where one dimension is the same expression in both but for a constant, moves with `axis`, and the constant
+    and the `forbidden` axes in it (those that may differ between the two) are other digits of a number: t[i0, r0] and
+    t[i0, i1] are pinned by i0, t[16*x + l] is pinned by x and by l < 16, and so are t[32*x + l] and t[32*x + l + 16].
+    `forbidden` holds the extent of `axis`, too.
     """
     for a, b in zip(first.index, second.index, strict=True):
-        if a == b and axis in axes_of(a) and _is_digit(a, axis, forbidden):
+        if isinstance(a, Const) and isinstance(b, Const) and a != b:
+            return True  # they never meet
+        if axis not in axes_of(a) or axis not in axes_of(b):
+            continue
+        apart = _apart(a, b)
+        if apart is not None and _is_digit(a, axis, forbidden, apart):
             return True
     return False
 
 
-def _is_digit(expr: Expr, axis: str, forbidden: Extents) -> bool:
-    """Whether an index can only be the same if `axis` is, whatever values the forbidden axes take."""
+@lru_cache(2**14)
+def _apart(a: Expr, b: Expr) -> int | None:
+    """a - b, where that is a constant."""
+    if a == b:
+        return 0
+    difference = affine(a).plus(affine(b), -1)
+    return None if difference.terms else difference.constant
+
+
+def _is_digit(expr: Expr, axis: str, forbidden: Extents, apart: int) -> bool:
+    """Whether two values of an index, `apart` from each other in form, can only be the same if `axis` is.
+
+    Whatever values the forbidden axes take.
+    """
     step = coefficient(expr, axis)
     if not step:
         return False
     others = [name for name in axes_of(expr) if name in forbidden and name != axis]
-    own, lower = forbidden.get(axis), 0
+    own = forbidden.get(axis) or None  # of no iterations nothing is known
+    lower = 0 if own is not None and apart % (step * own) == 0 else abs(apart)
     for name in others:
         extent, distance = forbidden[name], coefficient(expr, name)
         if distance is None:
@@ -130,9 +157,16 @@ def independent(loop: Range, body: Body, inside: Extents) -> bool:
 
     `inside` holds the extents of the axes that are bound inside the loop.
     """
-    found = accesses(body)
+    found = dict[str, dict[Access, None]]()
+    for access in accesses(body):
+        found.setdefault(access.buffer, {})[access] = None
     forbidden = {**inside, loop.axis: known_extent(loop)}
-    return all(pins(a, b, loop.axis, forbidden) for a, b in conflicts(found, found))
+    return all(
+        pins(a, b, loop.axis, forbidden)
+        for same in found.values()
+        for a, b in combinations_with_replacement(same, 2)
+        if a.writes or b.writes
+    )
 
 
 def known_extent(r: Range) -> int | None:

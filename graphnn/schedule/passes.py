@@ -11,6 +11,7 @@ from graphnn.lower.verify import verify
 from graphnn.schedule.blocks import block_examples
 from graphnn.schedule.borders import keep_borders
 from graphnn.schedule.contract import contract
+from graphnn.schedule.filtering import filtering
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
@@ -27,7 +28,8 @@ class Pass(NamedTuple):
 # Contractions are found while nests are as lowering wrote them, and the borders in their copies right after; what is
 # left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
 # states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
-# fusion, so that nests agree on their lanes.
+# fusion, so that nests agree on their lanes; correlations are filtered after it, so that what follows them is computed
+# tile by tile, too.
 PASSES = (
     Pass("blocks", block_examples),
     Pass("contract", contract),
@@ -36,6 +38,7 @@ PASSES = (
     Pass("in_place", in_place),
     Pass("layout", permute_layouts),
     Pass("fuse", fuse),
+    Pass("filtering", filtering),
     Pass("vectorise", vectorise),
 )
 

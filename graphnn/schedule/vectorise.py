@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphnn.lower.affine import affine
 from graphnn.lower.ir import For, Kind, Program, Stmt
-from graphnn.schedule.affine import independent, known_extent
+from graphnn.schedule.affine import folded, independent, known_extent
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside
 from graphnn.schedule.statements import Body, locals_bound, rewrite
-from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, rebuild, substitute
+from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
 
 
 def vectorise(program: Program, machine: Machine) -> Program:
@@ -37,16 +36,9 @@ def _opened(stmt: Stmt) -> Body:
     axis = Axis(stmt.axis)
 
     def visit(expr: Expr) -> Expr:
-        return _folded(substitute(expr, {axis: stmt.lo})) if stmt.axis in axes_of(expr) else expr
+        return folded(substitute(expr, {axis: stmt.lo})) if stmt.axis in axes_of(expr) else expr
 
     return tuple(part for inner in rewrite(stmt.body, visit) for part in _opened(inner))
-
-
-def _folded(expr: Expr) -> Expr:
-    """Index sums in their normal form: 16*0 + l -> l."""
-    if isinstance(expr, Op) and expr.dtype == "int64" and expr.fn in ("add", "sub", "mul", "neg"):
-        return affine(rebuild(expr, _folded)).expr()
-    return rebuild(expr, _folded) if isinstance(expr, Op | Load) else expr
 
 
 def _mark_parallel(stmt: Stmt) -> Stmt:

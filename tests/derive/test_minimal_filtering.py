@@ -82,3 +82,10 @@ def test_the_matrices_of_f23_are_those_of_the_literature():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(DeriveError, match=message):
         derive_filtering(*arguments)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_default_points_are_different_and_come_in_pairs(number):
+    points = derive_filtering(1, number + 1).points
+    assert len(points) == len(set(points)) == number
+    assert set(points) == {-p for p in points}

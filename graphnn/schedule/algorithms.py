@@ -1,0 +1,60 @@
+"""The minimal filtering algorithms F(m, r) that a correlation may run by, and how inaccurate they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import product
+from math import prod
+
+from graphnn.lower.ir import CHAIN
+from graphnn.schedule.linear_maps import Matrix
+
+# Root mean square error of F(m, r) over that of a direct sum in float32, of 16 terms a tap or more, as measured by
+# python -m tests.schedule.measure_filtering. In two dimensions they multiply.
+GROWTH = {(2, 2): 1.1, (3, 2): 1.1, (4, 2): 1.5, (2, 3): 1.0, (3, 3): 1.3, (4, 3): 1.7, (2, 4): 1.2, (2, 5): 1.4}
+MOST_GROWTH = 4.0
+FEWEST_TERMS = 16  # with fewer, a direct sum is more accurate yet, and there is too little to save
+CHAINS_HELP = 1 / 3  # a direct sum of several chains is more accurate by this power of their number (same measurement)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """F(m, r) as rows of fractions: `outputs` A^T, `kernel` G, `data` B^T."""
+
+    m: int
+    r: int
+    outputs: Matrix
+    kernel: Matrix
+    data: Matrix
+
+    @property
+    def products(self) -> int:
+        return len(self.kernel)
+
+
+@lru_cache(64)
+def algorithm(m: int, r: int) -> Algorithm:
+    """F(m, r) at its default points."""
+    from graphnn.derive.minimal_filtering import derive_filtering  # brings sympy, which loaded programs do without
+
+    found = derive_filtering(m, r)
+    outputs, kernel, data = (
+        tuple(tuple(Fraction(int(x.p), int(x.q)) for x in row) for row in matrix.tolist())
+        for matrix in (found.A.T, found.G, found.B.T)
+    )
+    return Algorithm(m, r, outputs, kernel, data)
+
+
+def accurate(terms: float, *sizes: int) -> Iterator[tuple[int, ...]]:
+    """The outputs m of an algorithm for each window size, the whole within MOST_GROWTH for `terms` products a tap.
+
+    A window of one tap needs no algorithm: F(1, 1). Algorithms sum `terms` products, a direct sum those of all taps.
+    """
+    chains = max(1.0, terms * prod(sizes) / CHAIN)
+    ways = [[(1, 1.0)] if r == 1 else [(m, grown) for (m, taps), grown in GROWTH.items() if taps == r] for r in sizes]
+    for found in product(*ways):
+        if prod(grown for _, grown in found) * chains**CHAINS_HELP <= MOST_GROWTH:
+            yield tuple(m for m, _ in found)

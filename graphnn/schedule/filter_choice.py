@@ -1,0 +1,102 @@
+"""By which algorithm a correlation is filtered, and how many tiles at a time: what the cost model finds cheapest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal
+
+from graphnn.lower.ir import Buffer, Contract, Store
+from graphnn.schedule.affine import ZERO, default_layout, extent_of
+from graphnn.schedule.algorithms import FEWEST_TERMS, accurate, algorithm
+from graphnn.schedule.correlations import Correlation
+from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel, volume
+from graphnn.schedule.filtered_tiles import Plan
+from graphnn.schedule.linear_maps import Lets, nested
+from graphnn.simplify.expr import Axis, Load, Local, Range, index_constant
+
+
+def cheapest_plan(c: Correlation, model: CostModel) -> Plan | None:
+    """The cheapest plan for a correlation; None where it is cheaper as it is, or too short a sum to be as accurate."""
+    if volume(c.rest) < FEWEST_TERMS:
+        return None
+    least = volume(c.loops) * model.contraction(c.contract)
+    best = None
+    for plan in _plans(c):
+        cost = _cost(c, plan, model)
+        if cost < least:
+            least, best = cost, plan
+    return best
+
+
+def _plans(c: Correlation) -> Iterator[Plan]:
+    sizes = (1 if c.row is None else c.row.size, c.column.size)
+    for m_row, m_column in accurate(volume(c.rest), *sizes):
+        rows = 1 if c.row is None else c.row.places // m_row
+        columns = c.column.places // m_column
+        for tiles in range(1, columns + 1):
+            if rows and columns % tiles == 0:
+                yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), tiles)
+
+
+def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+    """The instructions of all statements that `filter_tiles` makes, and the lines that leave the second-level cache."""
+    contract, lanes = c.contract, model.lanes(c.contract.body)
+    rows = 1 if c.row is None else c.row.places // plan.row.m
+    columns = c.column.places // plan.column.m
+    outer, filters, rest = volume(c.outer), volume((c.filters,)), volume(c.rest)
+    vectors = math.ceil(c.column.step / lanes) * columns * rows
+    outputs = plan.row.m * plan.column.m
+
+    data = rest * (_work(plan, "data") + plan.products)
+    epilogue = outputs * model.body(contract.body, contract.n.axis, lanes)
+    results = filters * (_work(plan, "outputs") + epilogue)
+    kernel = filters * rest * (plan.row.r * plan.column.r + (_work(plan, "kernel") + plan.products) / lanes)
+
+    width = plan.tiles * c.column.step
+    chunks = rows * columns // plan.tiles
+    products = plan.products * _with_temps(c, width, model).contraction(_products(c, width))
+    lines = plan.products * width * (filters + rest) / LINE
+    misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
+    filled = rows * columns * outputs / (c.column.places * (1 if c.row is None else c.row.places))
+    tails = (1 - filled) * volume(c.loops) * model.contraction(contract)
+    return kernel + outer * (vectors * (data + results) + chunks * (products + misses)) + tails
+
+
+def _with_temps(c: Correlation, width: int, model: CostModel) -> CostModel:
+    """The model with one product's part of the transformed kernel U, data V, and the sums M."""
+    q, dtype = _columns(width), c.kernel.dtype
+    for name, ranges in (("U", c.along(c.filters, c.rest)), ("V", (*c.rest, q)), ("M", c.along(c.filters, (q,)))):
+        shape = tuple(map(extent_of, ranges))
+        model = model.beside(Buffer(name, dtype, shape, "temp", default_layout(shape)))
+    return model
+
+
+def _products(c: Correlation, width: int) -> Contract:
+    """The contraction of one of the products, over as many columns."""
+    q, dtype = _columns(width), c.kernel.dtype
+    one, terms = Axis(c.filters.axis), tuple(Axis(r.axis) for r in c.rest)
+    store = Store("M", c.along(one, (Axis(q.axis),)), Local("s", dtype))
+    u, v = Load("U", c.along(one, terms), dtype), Load("V", (*terms, Axis(q.axis)), dtype)
+    (m, n), (a, b) = c.along(c.filters, (q,)), c.along(u, (v,))
+    return Contract("s", m, n, c.rest, a, b, (store,))
+
+
+def _columns(width: int) -> Range:
+    return Range("q", ZERO, index_constant(width))
+
+
+def _work(plan: Plan, matrix: Literal["outputs", "kernel", "data"]) -> int:
+    """How many instructions the transform of a tile by these matrices takes, loads included."""
+    return _count(plan.row.m, plan.row.r, plan.column.m, plan.column.r, matrix)
+
+
+@lru_cache(256)
+def _count(m_row: int, r_row: int, m_column: int, r_column: int, matrix: Literal["outputs", "kernel", "data"]) -> int:
+    rows, columns = (getattr(algorithm(m, r), matrix) for m, r in ((m_row, r_row), (m_column, r_column)))
+    lets = Lets("v", None, [])
+    loads = len(rows[0]) * len(columns[0])
+    for _ in nested(lets, rows, columns, lambda i, j: Local(f"x{i}.{j}", "float32")):
+        pass
+    return len(lets.statements) + loads

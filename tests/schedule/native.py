@@ -1,0 +1,36 @@
+"""A scheduled program as native code, on arrays of one's own."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from graphnn.emit.module import emit
+from graphnn.emit.target import host
+from graphnn.lower.ir import Program
+from graphnn.run.arrays import address, aligned_empty
+from graphnn.run.jit import compile_object, load_object
+from graphnn.schedule.memory import evaluate, plan
+
+Array = np.ndarray[Any, Any]
+
+
+def run_program(program: Program, given: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs of a program without sizes. Temps hold NaN before they are written."""
+    arrays = dict(given)
+    for buffer in program.buffers:
+        if buffer.role == "output":
+            arrays[buffer.name] = np.full([evaluate(extent, {}) for extent in buffer.shape], np.nan, buffer.dtype)
+    offsets, length = plan(program).offsets({})
+    arena = aligned_empty((length,), np.dtype(np.uint8))
+    arena[:] = 0xFF
+    places = [
+        address(arena) + offsets[b.name] if b.role == "temp" else address(arrays[b.name]) for b in program.buffers
+    ]
+    native = load_object(compile_object(emit(program, host()).text, host()), "graphnn_entry")
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(native.address)
+    assert function((ctypes.c_void_p * len(places))(*places), None) == 0
+    return {b.name: arrays[b.name] for b in program.buffers if b.role == "output"}
