@@ -33,9 +33,10 @@ from graphnn.lower.printer import print_program
 from graphnn.lower.verify import verify
 from graphnn.run.archive import Archive
 from graphnn.run.cache import key_of, open_cache, source_state
+from graphnn.run.describe import manifest_of
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
-from graphnn.run.manifest import Outputs, Structure, manifest_of
+from graphnn.run.manifest import Outputs, Structure
 from graphnn.run.threads import count_threads
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan

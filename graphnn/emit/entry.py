@@ -23,13 +23,13 @@ from itertools import groupby
 from graphnn.emit.environment import Unit
 from graphnn.emit.expression import MEMORY, Expressions
 from graphnn.emit.form import Slice
+from graphnn.emit.target import TEAM
 from graphnn.emit.writer import Module, Value, Writer, constant
 from graphnn.lower.ir import Program
 from graphnn.schedule.affine import ZERO
 from graphnn.simplify.expr import Origin
 
 ENTRY, SHARE, ALONE = "graphnn_entry", "graphnn_share", "graphnn_alone"
-TEAM = "graphnn_team"  # two words: the address of the pool's `run`, 0 for one thread, and the number of threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import llvmlite.binding as llvm
 
 from graphnn.simplify.expr import DType
 
+TEAM = "graphnn_team"  # two words of a module: the address of the pool's `run`, 0 for one thread, and how many threads
+
 BYTES: dict[DType, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from graphnn.emit.entry import TEAM
-from graphnn.emit.target import host
+from graphnn.emit.target import TEAM, host
 from graphnn.errors import CompileError
 from graphnn.run.jit import NativeFunction, compile_object, link_object
 from graphnn.run.pool_code import MOST, RESET, RUN, pool_text

@@ -16,9 +16,3 @@ memory.py            plan(): lifetimes and offsets
 linear_maps.py       products with constant matrices, written out
 statements.py        the parts of statements; nest.py perfect nests, affine.py indices, reorder.py what commutes
 """
-
-from graphnn.schedule.machine import Machine
-from graphnn.schedule.memory import MemoryPlan, plan
-from graphnn.schedule.passes import PASSES, schedule
-
-__all__ = ["PASSES", "Machine", "MemoryPlan", "plan", "schedule"]

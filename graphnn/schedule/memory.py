@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from graphnn.errors import CompileError
-from graphnn.lower.ir import Program
 from graphnn.schedule.machine import BYTES
-from graphnn.schedule.reorder import Effects
 from graphnn.simplify.expr import INT64_MAX, Const, Expr, Op, Size
+
+if TYPE_CHECKING:
+    from graphnn.lower.ir import Program
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -83,6 +85,8 @@ def plan(program: Program) -> MemoryPlan:
 
     A buffer that no statement touches is left out.
     """
+    from graphnn.schedule.reorder import Effects  # a compiled program has its plan, and needs no statements
+
     touched: dict[str, list[int]] = {}
     for position, stmt in enumerate(program.body):
         effects = Effects.of(stmt)

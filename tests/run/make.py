@@ -12,9 +12,10 @@ from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.lower.ir import Buffer, Fold, For, Program, Stmt, Store
 from graphnn.lower.verify import verify
+from graphnn.run.describe import manifest_of
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
-from graphnn.run.manifest import Manifest, Outputs, manifest_of
+from graphnn.run.manifest import Manifest, Outputs
 from graphnn.run.states import HeldState, StateSource
 from graphnn.schedule.memory import plan
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Range, Size, index_constant

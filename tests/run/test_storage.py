@@ -60,13 +60,15 @@ def test_equal_programs_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.gnn").read_bytes() == saved.read_bytes()
 
 
-def test_loading_imports_neither_sympy_nor_networkx(saved: Path) -> None:
+def test_loading_imports_neither_sympy_nor_networkx_nor_the_compiler(saved: Path) -> None:
+    others = ("sympy", "networkx", "mpmath", "graphnn.declare", "graphnn.ops", "graphnn.lower", "graphnn.emit.module",
+              "graphnn.schedule.passes")  # fmt: skip
     code = (
         "import sys, numpy, graphnn\n"
         "program = graphnn.load(sys.argv[1])\n"
         "x, p = numpy.zeros((1, 4), 'f4'), numpy.array([[1, 0, 0]], 'f4')\n"
         "print(program(x=x, y=numpy.array([1]), p=p)['hidden'].tolist())\n"
-        "print([m for m in ('sympy', 'networkx', 'mpmath', 'graphnn.declare', 'graphnn.ops') if m in sys.modules])\n"
+        f"print([m for m in {others} if m in sys.modules])\n"
     )
     run = subprocess.run([sys.executable, "-c", code, saved], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [str([(2 * W[1]).tolist()]), "[]"]

@@ -8,9 +8,9 @@ import pytest
 import graphnn as gn
 from graphnn.lower.builder import lower
 from graphnn.lower.printer import print_program
-from graphnn.schedule import schedule
 from graphnn.schedule.blocks import block_examples, in_blocks
 from graphnn.schedule.machine import Machine
+from graphnn.schedule.passes import schedule
 from graphnn.simplify.passes import simplify
 from tests.schedule.samples import assert_same_meaning
 

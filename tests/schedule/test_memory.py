@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphnn.errors import CompileError
-from graphnn.schedule import schedule
 from graphnn.schedule.memory import Lifetime, MemoryPlan, plan
+from graphnn.schedule.passes import schedule
 from graphnn.simplify.expr import Op, Size, index_constant
 from tests.schedule.samples import mlp_step
 

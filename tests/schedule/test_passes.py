@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from graphnn.errors import CompileError
-from graphnn.schedule import PASSES, Machine, schedule
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.passes import PASSES, schedule
 from tests.schedule.samples import (
     assert_same_meaning,
     convolution,
@@ -51,7 +52,7 @@ def test_every_pass_documents_before_and_after():
 
 def test_same_text_under_two_hash_seeds():
     code = (
-        "from tests.schedule.samples import mlp_step; from graphnn.schedule import schedule;"
+        "from tests.schedule.samples import mlp_step; from graphnn.schedule.passes import schedule;"
         "from graphnn.lower.printer import print_program; print(print_program(schedule(mlp_step())))"
     )
     texts = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphnn.schedule import schedule
+from graphnn.schedule.passes import schedule
 from tests.schedule.samples import array, assert_same_meaning, load, op, program, total
 
 SHAPES = {"matrix": ("N", 12), "rows": ("N",), "columns": (12,), "square": (12, 12)}

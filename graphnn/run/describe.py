@@ -1,0 +1,61 @@
+"""The manifest of a program that was just compiled; one that is loaded has its own, and imports no compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from graphnn.emit.access import written_by
+from graphnn.emit.module import EmittedModule
+from graphnn.emit.target import Target
+from graphnn.lower.ir import Program, Stmt
+from graphnn.lower.printer import header
+from graphnn.run.manifest import BufferSpec, Manifest, Outputs
+from graphnn.schedule.memory import MemoryPlan
+from graphnn.simplify.expr import Expr
+
+
+def manifest_of(
+    program: Program,
+    memory: MemoryPlan,
+    emitted: EmittedModule,
+    target: Target,
+    *,
+    outputs: Outputs,
+    index_bounds: Sequence[tuple[str, Expr]] = (),
+    extremes: Sequence[tuple[str, Expr, Expr]] = (),
+    distributions: Sequence[str] = (),
+    stages: Mapping[str, str] | None = None,
+) -> Manifest:
+    """The manifest of a scheduled and emitted program. Raises BoundaryError where the parts do not fit together."""
+    written = written_by(program.body)
+    return Manifest(
+        name=program.name,
+        sizes=program.sizes,
+        buffers=tuple(BufferSpec(b.name, b.dtype, b.shape, b.role, b.layout) for b in program.buffers),
+        outputs=outputs,
+        index_bounds=tuple(index_bounds),
+        extremes=tuple(extremes),
+        distributions=tuple(distributions),
+        updates=tuple(b.name for b in program.buffers if b.role == "state" and f"@{b.name}" in written),
+        memory=memory,
+        entry=emitted.entry,
+        target=target,
+        checks={
+            code: f"{c.buffer} is addressed outside its extent along axis {c.dimension} by: {c.statement}"
+            for code, c in emitted.checks.items()
+        },
+        origins={line: str(origin) for line, origin in emitted.origins.items()},
+        stages=stages or {},
+        kernels=tuple(_kernel_line(s, emitted.shared.get(k)) for k, s in enumerate(program.body)),
+        parallel=emitted.parallel,
+    )
+
+
+def _kernel_line(statement: Stmt, shared: int | None) -> str:
+    """The first line of a top-level statement and what it writes: for i0 in 0 .. N parallel: -> h, loss (code of 2)
+
+    Its code may be that of an earlier statement, on other arrays.
+    """
+    written = ", ".join(sorted(name.removeprefix("@") for name in written_by((statement,))))
+    line = f"{header(statement)} -> {written}" if written else header(statement)
+    return line if shared is None else f"{line} (code of {shared})"
