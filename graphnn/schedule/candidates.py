@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import permutations
 
 from graphnn.lower.ir import Buffer, Contract, Fold, Program, fused_factors
-from graphnn.schedule.affine import extent_of, known_extent
+from graphnn.schedule.affine import extent_of, is_size, known_extent
 from graphnn.schedule.cost import CostModel, estimate, volume
 from graphnn.schedule.guards import excluded, in_range, place_guards, rectangular
 from graphnn.schedule.nest import Nest, moves_inward
 from graphnn.schedule.operands import Copies, Side, Space, prepare
 from graphnn.schedule.partial_sums import Cut
 from graphnn.schedule.statements import Body
+from graphnn.schedule.traffic import FAR, far_lines
 from graphnn.simplify.expr import Axis, Expr, Load, Range, axes_of, index_constant, substitute
 
 # A tile does about 8 times the multiply-adds of a plain loop in the same time; more masked terms than that are a loss.
@@ -80,11 +82,18 @@ def _along(k: tuple[Range, ...], lanes: int) -> Iterator[tuple[int, Range | None
 
 def _terms(fold: Fold, loops: tuple[Range, ...]) -> float:
     """How many terms the fold has in the middle of the loops."""
+    return max(1.0, volume(_midway(fold.ranges, loops)))
+
+
+def _midway(ranges: tuple[Range, ...], loops: tuple[Range, ...]) -> tuple[Range, ...]:
+    """The ranges as they are in the middle of the loops."""
+    if all(is_size(bound) for r in ranges for bound in (r.lo, r.hi)):
+        return ranges
     middle: dict[Expr, Expr] = {}
     for r in loops:
         lo, hi = (estimate(substitute(bound, middle)) for bound in (r.lo, r.hi))
         middle[Axis(r.axis)] = index_constant(int(lo + hi) // 2)
-    return max(1.0, volume(Range(r.axis, substitute(r.lo, middle), substitute(r.hi, middle)) for r in fold.ranges))
+    return tuple(Range(r.axis, substitute(r.lo, middle), substitute(r.hi, middle)) for r in ranges)
 
 
 def _outputs(nest: Nest) -> Nest:
@@ -117,12 +126,18 @@ class Estimate:
             factors.append(Load(name, copy.index, side.factor.dtype))
             if copy.key not in made:
                 copies += volume(c.outer[: copy.depth(c.outer)]) * model.copy(copy.ranges, copy.value, lanes)
-        tiles = Contract("", c.a.own, c.b.own, c.k, factors[0], factors[1], rest, lanes=c.lanes)
+        tiles = Contract("", c.a.own, c.b.own, _midway(c.k, c.outer), factors[0], factors[1], rest, lanes=c.lanes)
         return cls(c, copies, model, tiles)
 
     @property
-    def cost(self) -> float:
+    def near(self) -> float:
+        """The cost, were all lines in the second-level cache."""
         return self.copies + volume(self.candidate.outer) * self.model.contraction(self.tiles)
+
+    @property
+    def far(self) -> float:
+        """What is to be added for lines that are not."""
+        return FAR * far_lines(self.candidate.outer, self.tiles, self.model)
 
     def descends(self, term: Range) -> bool:
         """Whether `b` goes towards lower addresses with the terms, as h[y - r] does with r."""
@@ -132,4 +147,19 @@ class Estimate:
         """The cost where each block of terms is a contraction of its own, and their sums are added afterwards."""
         blocks, c = volume(cut.stored), self.candidate
         added = volume((*c.outer, c.a.own, c.b.own)) * blocks * ADDED
-        return self.copies + added + volume(c.outer) * blocks * self.model.contraction(replace(self.tiles, k=cut.chain))
+        tiles = replace(self.tiles, k=cut.chain)
+        far = FAR * far_lines((*cut.stored, *c.outer), tiles, self.model)
+        return self.copies + added + volume(c.outer) * blocks * self.model.contraction(tiles) + far
+
+
+def cheapest(options: list[Estimate]) -> tuple[float, Estimate]:
+    """The cheapest of some estimates, the first of equal ones, and its cost."""
+    near = [option.near for option in options]
+    best, least = 0, math.inf
+    for place in sorted(range(len(options)), key=near.__getitem__):
+        if near[place] > least:
+            break
+        cost = near[place] + options[place].far
+        if (cost, place) < (least, best):
+            best, least = place, cost
+    return least, options[best]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Stmt, Store, fused_factors
-from graphnn.schedule.candidates import Estimate, candidates
+from graphnn.schedule.candidates import Estimate, candidates, cheapest
 from graphnn.schedule.cost import CostModel, is_known, volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel, wrap
@@ -71,8 +71,8 @@ def _contract_nest(
     options = [Estimate.of(c, rest, model, made) for c in candidates(program, nest, names, lanes)]
     if not options:
         return None
-    best = min(options, key=lambda option: option.cost)
-    level = _in_blocks(nest, fold, options, best.cost, names)
+    most, best = cheapest(options)
+    level = _in_blocks(nest, fold, options, most, names)
     found = None if level is None else _build_blocks(program, level, model.machine, names, made)
     return found or _build(best, fold, rest, names, made)
 
@@ -103,7 +103,7 @@ def _build_blocks(
     options = [Estimate.of(c, rest, model, made) for c in found if c.lanes > 1]
     if not options:
         return None
-    best = min(options, key=lambda option: option.cost)
+    _, best = cheapest(options)
     body, buffers = _build(best, fold, rest, names, made)
     return (*body, level.rest), (level.buffer, *buffers)
 

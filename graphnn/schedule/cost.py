@@ -7,7 +7,7 @@ where its accesses are not unit-stride and fall apart into one load per lane. Un
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from graphnn.lower.affine import affine
@@ -27,6 +27,7 @@ LINE, CACHE_LINES = 16, 512  # float32 of a cache line, and the lines of a first
 SECOND_LINES, SETS = 8192, 1024  # lines of half of a second-level cache of 1 MB, and its sets
 MISS = 6  # a line that comes from the second level or further
 NEAR = 1  # the same for a line that comes from the second level for sure, and in a long run
+TURN = 10  # a tile's step from one stretch of terms to the next: 4 to 5 cycles
 SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetched, and again for the lane's neighbour
 UNKNOWN_LANES = 2  # a size that is not known before the call may be 1 and leave the other lanes empty
 SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
@@ -110,6 +111,19 @@ def is_known(r: Range) -> bool:
 def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
     """How many points the ranges have together."""
     return math.prod(extent(r.lo, r.hi, size) for r in ranges)
+
+
+Dimension = tuple[list[tuple[str, int]], float]  # how far each axis moves along it, and its extent
+
+
+def lines_touched(dimensions: Iterable[Dimension], extents: Mapping[str, float]) -> float:
+    """How many cache lines axes of some extents touch; the others stand still."""
+    run, apart, whole, none = 1.0, 1.0, True, True
+    for steps, size in dimensions:
+        span = 1 + sum(step * (extents[axis] - 1) for axis, step in steps if axis in extents)
+        run, apart = (run * span, apart) if whole else (run, apart * span)
+        whole, none = whole and span >= size, False
+    return 0.0 if none else apart * math.ceil(run / LINE)
 
 
 class CostModel:
@@ -205,9 +219,20 @@ class CostModel:
         again = tall if c.lanes > 1 or volume(c.k) * min(accumulators, at_once) > SECOND_LINES else 1
         misses = self.misses(c.a, (c.m, *c.k)) * wide + self.misses(c.b, (c.n, *c.k)) * again
         if c.lanes == 1:
-            return work + MISS * misses
+            return work + TURN * tall * wide * self.stretches(c) + MISS * misses
         sums = rows * accumulators * HALVES * math.ceil(terms / CHAIN) + CALL * tall * wide
         return work + sums + (NEAR if self.stay(c) else MISS) * misses
+
+    def stretches(self, c: Contract) -> float:
+        """How many stretches of terms there are along which both factors go on by one distance."""
+        length, steps = 1.0, (0.0, 0.0)
+        for r in reversed(c.k):
+            here = self.distance(c.a, r.axis), self.distance(c.b, r.axis)
+            if length > 1 and here != (steps[0] * length, steps[1] * length):
+                break
+            steps = here if length == 1 else steps
+            length *= max(1.0, volume((r,)))
+        return volume(c.k) / length
 
     def stay(self, c: Contract) -> bool:
         """Whether both factors stay in half of the second-level cache until the next contraction over other axes."""
@@ -234,19 +259,19 @@ class CostModel:
 
     def lines(self, load: Expr, loops: Iterable[Range]) -> float:
         """How many cache lines the loops touch: whole rows of whole dimensions are one run of memory."""
+        return lines_touched(self.dimensions(load), {r.axis: volume((r,)) for r in loops})
+
+    def dimensions(self, load: Expr) -> list[Dimension]:
+        """What `lines_touched` needs of a load, fastest dimension first; none of what is in no array."""
         if not isinstance(load, Load):
-            return 0.0
-        ranges = tuple(loops)
-        spans = [
-            1 + sum(abs(coefficient(e, r.axis) or 1) * (volume((r,)) - 1) for r in ranges if r.axis in axes_of(e))
-            for e in load.index
-        ]
+            return []
         shape = self.shapes.get(load.buffer)
-        run, apart, whole = 1.0, 1.0, True
-        for d in reversed(self.layouts.get(load.buffer, range(len(spans)))):
-            run, apart = (run * spans[d], apart) if whole else (run, apart * spans[d])
-            whole = whole and shape is not None and spans[d] >= estimate(shape[d])
-        return apart * math.ceil(run / LINE)
+        found = []
+        for d in reversed(self.layouts.get(load.buffer, range(len(load.index)))):
+            expr = load.index[d]
+            steps = [(axis, abs(coefficient(expr, axis) or 1)) for axis in sorted(axes_of(expr))]
+            found.append((steps, math.inf if shape is None else estimate(shape[d])))
+        return found
 
     def distance(self, load: Expr, axis: str) -> float:
         """How many elements one step of an axis goes in memory."""

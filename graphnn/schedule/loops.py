@@ -6,6 +6,7 @@ from graphnn.lower.ir import For, Stmt
 from graphnn.schedule.cost import CostModel, volume
 from graphnn.schedule.nest import moves_inward, peel, wrap
 from graphnn.schedule.statements import Body
+from graphnn.schedule.traffic import FAR, far_lines
 
 
 def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
@@ -17,7 +18,9 @@ def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
     stays serial. Ties go to the innermost.
     """
     nest = peel(stmt)
-    if nest.contract is not None or not nest.loops:
+    if nest.contract is not None:
+        return model.statement(stmt) + FAR * far_lines(nest.outer, nest.contract, model), stmt
+    if not nest.loops:
         return model.statement(stmt), stmt
     inner = [best_lanes(s, model) if isinstance(s, For) else (model.statement(s), s) for s in nest.body]
     cost = volume(nest.loops) * sum(c for c, _ in inner)

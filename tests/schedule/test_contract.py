@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import graphnn as gn
-from graphnn.lower.ir import Contract, Fold, For, Store
-from graphnn.schedule.affine import coefficient, is_affine, stride
+from graphnn.lower.ir import Contract, Fold, For, Program, Store
+from graphnn.schedule.affine import coefficient, is_affine, known_extent, stride
 from graphnn.schedule.contract import contract
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import evaluate
@@ -216,3 +216,17 @@ def test_the_adjoint_of_a_strided_convolution_multiplies_only_what_meets():
     assert any(axes_of(r.lo) | axes_of(r.hi) for r in found.k)  # bounds move with p, nothing is masked
     for n in (0, 1, 3):
         assert_same_meaning(before, after, {"N": n})
+
+
+def wide_convolution() -> Program:
+    """y[o, p, q] = sum[c, u, v] x[c, p + u, q + v] * w[o, c, u, v]: 3.5 MB of weights for 13 x 13 pixels."""
+    x = at("x", "c", integer("add", "p", "u"), integer("add", "q", "v"))
+    body = total(op("mul", x, at("w", "o", "c", "u", "v")), c=384, u=3, v=3)
+    arrays = [array("x", "input", 384, 15, 15), array("w", "input", 256, 384, 3, 3), array("y", "output", 256, 13, 13)]
+    return program(arrays, [("y", {"o": 256, "p": 13, "q": 13}, body)], sizes=[])
+
+
+def test_wide_weights_of_one_image_are_packed_with_the_filters_in_the_lanes():
+    """With 13 pixels in 16 lanes and weights as scalars it takes twice as long, packing included."""
+    (found,) = contracts(contract(wide_convolution(), Machine()))
+    assert (known_extent(found.m), known_extent(found.n)) == (13, 256)
