@@ -25,6 +25,7 @@ from graphnn.simplify.cost import cost
 
 _REPEATED = 24  # additions; the same for a map that is read several times, unless it may cancel
 _LARGEST = 100  # additions; a map that would be larger with everything inlined becomes an array
+_WIDE = 3  # elements of full rank; a map of more, read several times, costs more loads than its array would
 _CHEAP = 12  # additions; up to here a node is computed again where it is read rather than stored
 
 
@@ -171,13 +172,23 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
         for name in reads[a.name]:
             uses[name] += passed
     sizes: dict[str, int] = {}
+    widths: dict[str, int] = {}
     for a in assignments:
         inlined = cost(a.body) + sum(count * sizes.get(name, 0) for name, count in reads[a.name].items())
         limit = _LARGEST if uses[a.name] < 2 or is_rational(a.body) else _REPEATED
-        if a.name not in reindex and not a.reducer and inlined > limit:
+        width = sum(widths.get(e.operand, 1) for e in a.body.atoms(Entry) if _moves_with_all(e, a.axes))
+        wide = width > _WIDE and uses[a.name] > 1 and not is_rational(a.body)
+        if a.name not in reindex and not a.reducer and (inlined > limit or wide):
             roots.add(a.name)
-        sizes[a.name] = 0 if a.name in roots or a.reducer else inlined
+        stored_here = a.name in roots or a.reducer is not None
+        sizes[a.name], widths[a.name] = (0, 1) if stored_here else (inlined, width)
     return roots
+
+
+def _moves_with_all(entry: Entry, axes: Sequence[Extent]) -> bool:
+    """Whether an access is another element in each iteration, unlike a bias or a mean."""
+    used = {symbol for index in entry.index for symbol in index.free_symbols}
+    return all(e.axis in used for e in axes if e.size != 1)
 
 
 def _occurrences(expr: sympy.Basic) -> Counter[str]:

@@ -40,3 +40,26 @@ def test_formulas_grow_linearly_with_depth(name: str, layer: Layer, gradient: bo
     (short, _), (long, longest) = _sizes(layer, 8, gradient), _sizes(layer, 24, gradient)
     assert long < 5 * short  # three times, and what names of more digits add
     assert longest < 6000
+
+
+def test_a_state_that_each_step_reads_twice_is_stored() -> None:
+    """c[t] = f[t]*c[t-1] + g[t]; h[t] = c[t] + x: no formula goes back over more than a few steps."""
+    net = gn.Network("recurrence")
+    x = c = net.input("x", ("N", 4))
+    states = []
+    for step in range(12):
+        f, g = (net.input(f"{name}{step}", ("N", 4)) for name in "fg")
+        c = f * c + g
+        states.append(c + x)
+    lines = gn.compile(states, until="simplify").stage("simplify").splitlines()
+    assert max(line.count("[i0, i1]") for line in lines if " = " in line) <= 6
+
+
+def test_a_sum_that_rows_are_added_to_is_computed_again() -> None:
+    """A bias or a mean is one value for many elements: a map of such is computed where it is read."""
+    net = gn.Network("rows")
+    x = net.input("x", ("N", 4))
+    a, b, c, d = (net.parameter(name, (4,)) for name in "abcd")
+    y = (x - a) * b + c - d
+    lines = gn.compile([gn.exp(y), gn.sin(y)], until="simplify").stage("simplify").splitlines()
+    assert len([line for line in lines if " = " in line]) == 2
