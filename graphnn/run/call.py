@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from threading import RLock
 from time import perf_counter_ns
 from typing import Any
@@ -57,24 +56,34 @@ class Call:
         arrays, resolved = self.boundary.admit(inputs)
         if not self._updates:
             return self._run(arrays, resolved, self.states(), out)
-        with self.updating(arrays) as states:
+        states = self.begin_update(arrays)
+        try:
             return self._run(arrays, resolved, states, out)
+        finally:
+            self.end_update(states)
 
-    @contextmanager
-    def updating(self, arrays: Sequence[Array]) -> Iterator[BoundStates]:
-        """The states, for a caller that changes them and reads these arrays; no other update runs meanwhile."""
-        with self.lock:
+    def begin_update(self, arrays: Sequence[Array]) -> BoundStates:
+        """The states, for the caller to change while it reads these arrays; no other update runs until `end_update`."""
+        self.lock.acquire()
+        try:
             states = self.states()
             self.boundary.keep_apart(arrays, states)
             self._alone(True, states)
-            try:
-                yield states
-            finally:
-                alone = states.version == self.source.version
-                self.source.version += 1
-                if alone:  # what this call changed, it changed in place: the pointers still hold
-                    states.version = self.source.version
-                self._alone(False, states)
+        except BaseException:
+            self.lock.release()
+            raise
+        return states
+
+    def end_update(self, states: BoundStates) -> None:
+        """Count the update, after what `begin_update` gave."""
+        try:
+            alone = states.version == self.source.version
+            self.source.version += 1
+            if alone:  # what this call changed, it changed in place: the pointers still hold
+                states.version = self.source.version
+            self._alone(False, states)
+        finally:
+            self.lock.release()
 
     def _alone(self, running: bool, states: BoundStates) -> None:
         if self.entry is not None:

@@ -6,6 +6,7 @@ The caller says which rows; drawing batches of them, the steps, and the sum of t
 
 from __future__ import annotations
 
+import ctypes
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import PLAIN, Array, address, aligned_empty
+from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, span
 from graphnn.run.call import Call
 from graphnn.run.native.entry import stopped
-from graphnn.run.native.records import RowsWord, StepsWord, filled, place, record
+from graphnn.run.native.records import WORD, RowsWord, StepsWord, filled, place, record
 from graphnn.run.native.steps import native_steps
 from graphnn.run.native.steps_code import REFUSED
 from graphnn.run.resolve import Resolved
+from graphnn.simplify.expr import INT64_MAX
 
 DIRECT = 5e-3  # seconds: native code up to this long runs on the caller's thread, which sees no signal meanwhile
 TICK = 0.05  # seconds after which whoever waits looks up: a signal just before the wait began does not end it
@@ -48,6 +50,22 @@ class Stretch:
         """Whether the rows of a batch are copied: they are not where they lie side by side."""
         return self.order is not None and self.size > 1
 
+    def like(self, other: Stretch) -> bool:
+        """Whether the two are of the same arrays, in batches of one size, and copied or not alike."""
+        same = self.arrays is other.arrays and self.batched is other.batched
+        return same and self.size == other.size and self.gathers == other.gathers
+
+    def check_rows(self, length: int) -> None:
+        """Raise BoundaryError where a row is none of the `length` that there are."""
+        count, order = self.steps * self.size, self.order
+        needed = self.first + count
+        if order is not None:
+            if order.dtype != np.int64 or order.flags.num & PLAIN != PLAIN or len(order) < needed:
+                raise BoundaryError("the order of rows is a C-contiguous array of int64, with a number for each row")
+            needed = int(order[self.first : needed].view(np.uint64).max(initial=0)) + 1  # negative ones are the largest
+        if needed > length:
+            raise BoundaryError(f"rows up to {needed} are asked for; there are {length}")
+
     def rows(self, first: int, steps: int) -> Any:
         """What gives the rows of these steps, counted from the first one here, as an index."""
         start, stop = self.first + first * self.size, self.first + (first + steps) * self.size
@@ -71,10 +89,14 @@ class Steps:
         self._inputs = [(b.name, k) for k, b in enumerate(manifest.buffers) if b.role == "input"]
         self._loss, *self._finite = manifest.outputs.buffers
         double = any(b.name == self._loss and b.dtype == "float64" for b in manifest.buffers)
-        words = {StepsWord.ENTRY: call.native.address, StepsWord.WATCH: watch, StepsWord.DOUBLE: double}
-        self._words = record(filled(StepsWord, words))
-        self._total = self._words[StepsWord.TOTAL :].view(np.float64)
-        self._losses, self._rows = np.empty(0), np.empty(0, np.int64)
+        self._words = (ctypes.c_int64 * len(StepsWord))()
+        self._address = ctypes.addressof(self._words)
+        self._total = ctypes.c_double.from_buffer(self._words, WORD * StepsWord.TOTAL)
+        self._words[StepsWord.ENTRY] = call.native.address
+        self._words[StepsWord.WATCH], self._words[StepsWord.DOUBLE] = watch, double
+        self._losses = np.empty(0)
+        self._read: _Read | None = None
+        self._stretch: Stretch | None = None
         self._known = (0, False)  # what the memory below is for
         self._outputs: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
@@ -83,7 +105,7 @@ class Steps:
     @property
     def done(self) -> int:
         """How many steps the latest run has made, at any time."""
-        return int(self._words[StepsWord.DONE])
+        return self._words[StepsWord.DONE]
 
     @property
     def losses(self) -> list[float]:
@@ -94,11 +116,15 @@ class Steps:
     @property
     def total(self) -> float:
         """The sum of these losses, each times the rows of its batch, added to what the run was given."""
-        return float(self._total[0])
+        return self._total.value
 
     def stop(self) -> None:
         """End the run, or the next one where none is, before its next step."""
         self._words[StepsWord.STOP] = 1
+
+    def forget(self) -> None:
+        """Hold no arrays of a stretch any longer."""
+        self._read = self._stretch = None
 
     def run(
         self, stretch: Stretch, first: int, steps: int, total: float, report: Callable[[int], None] | None = None
@@ -109,87 +135,98 @@ class Steps:
         `report` now and then how many are done. An error of a signal handler or of `report` stops the steps and is
         raised when they have stopped. Raises BoundaryError, before any step, for arrays that do not fit.
         """
-        words, call = self._words, self._call
-        words[StepsWord.DONE], self._total[0] = 0, total
-        arrays, resolved = call.boundary.admit_rows(stretch.arrays, stretch.batched, stretch.size)
-        self._check(arrays, resolved, stretch, first, steps)
-        if self._known != (resolved.serial, stretch.gathers):
-            self._allocate(arrays, resolved, stretch)
+        words, call, read = self._words, self._call, self._read
+        words[StepsWord.DONE], self._total.value = 0, total
+        if read is None or not read.stretch.like(stretch) or read.spans != [*map(span, read.arrays)]:
+            self._read = read = self._prepare(stretch)
+        if self._stretch is not stretch:
+            stretch.check_rows(read.length)
+            words[StepsWord.ORDER] = 0 if stretch.order is None else address(stretch.order)
+            self._stretch = stretch
+        if call.boundary.checked:
+            self._check_values(read, stretch, first, steps)
         if len(self._losses) < steps:
             self._losses = np.empty(steps)
-        with call.updating(arrays) as states:
+            words[StepsWord.LOSSES] = address(self._losses)
+        words[StepsWord.STEPS], words[StepsWord.FIRST] = steps, stretch.first + first * stretch.size
+        states = call.begin_update(read.arrays)
+        try:
             frame = call.frames.take()
             try:
-                frame.point(resolved, states, [*arrays, *self._outputs.values()])
+                frame.point(read.resolved, states, read.memory)
                 words[StepsWord.TABLE], words[StepsWord.SIZES] = frame.table_address, frame.sizes_address
-                self._fill(arrays, stretch, first, steps)
                 code = self._drive(steps, report)
             finally:
                 call.frames.give(frame)
-                words[StepsWord.STOP] = 0
+        finally:
+            call.end_update(states)
+            words[StepsWord.STOP] = 0
         if code not in (0, REFUSED):
             stopped(call.manifest, code)
         return code == 0
 
-    def _check(self, arrays: list[Array], resolved: Resolved, stretch: Stretch, first: int, steps: int) -> None:
-        """Raise BoundaryError for rows that are not there, and for values that the program does not take."""
-        rows, order = stretch.rows(first, steps), stretch.order
-        lengths = [len(a) for a, (name, _) in zip(arrays, self._inputs, strict=True) if name in stretch.batched]
-        needed = rows.stop if order is None else 0
-        if order is not None:
-            if order.dtype != np.int64 or order.flags.num & PLAIN != PLAIN or len(rows) < steps * stretch.size:
-                raise BoundaryError("the order of rows is a C-contiguous array of int64, with a number for each row")
-            needed = int(rows.view(np.uint64).max(initial=0)) + 1  # negative numbers are the largest
-        if any(needed > length for length in lengths):
-            raise BoundaryError(f"rows up to {needed} are asked for; there are {min(lengths)}")
-        checked = self._call.boundary.checked
-        if checked:
-            read = list(arrays)
-            for position in checked:
-                if self._inputs[position][0] in stretch.batched:
-                    read[position] = arrays[position][rows]
-            self._call.boundary.check_values(read, resolved)
+    def _prepare(self, stretch: Stretch) -> _Read:
+        """Check the arrays of a stretch, but for their values, and describe them to the loop."""
+        words = self._words
+        arrays, resolved = self._call.boundary.admit_rows(stretch.arrays, stretch.batched, stretch.size)
+        named = [(array, *place) for array, place in zip(arrays, self._inputs, strict=True)]
+        batched = [(array, name, position) for array, name, position in named if name in stretch.batched]
+        if self._known != (resolved.serial, stretch.gathers):
+            self._outputs = {name: allocate() for name, allocate in resolved.allocators}
+            self._buffers = {
+                name: aligned_empty((stretch.size, *array.shape[1:]), array.dtype)
+                for array, name, _ in batched
+                if stretch.gathers
+            }
+            self._known = resolved.serial, stretch.gathers
+        words[StepsWord.LOSS] = address(self._outputs[self._loss])
+        words[StepsWord.FINITE] = address(self._outputs[self._finite[0]]) if self._finite else 0
+        rows: list[int] = []
+        for array, name, position in batched:
+            one = {
+                RowsWord.POSITION: position,
+                RowsWord.SOURCE: address(array),
+                RowsWord.BYTES: array.itemsize * prod(array.shape[1:]),
+                RowsWord.BUFFER: address(self._buffers[name]) if stretch.gathers else 0,
+            }
+            rows += filled(RowsWord, one)
+        described = record(rows)
+        words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(described), len(batched)
+        words[StepsWord.SIZE] = stretch.size
+        length = min((len(array) for array, _, _ in batched), default=INT64_MAX)
+        memory = [*arrays, *self._outputs.values()]
+        return _Read(stretch, arrays, [*map(span, arrays)], length, resolved, memory, described)
 
-    def _allocate(self, arrays: list[Array], resolved: Resolved, stretch: Stretch) -> None:
-        """Make the memory that batches of one size need, apart from the frame."""
-        self._outputs = {name: allocate() for name, allocate in resolved.allocators}
-        self._words[StepsWord.LOSS] = address(self._outputs[self._loss])
-        self._words[StepsWord.FINITE] = address(self._outputs[self._finite[0]]) if self._finite else 0
-        self._buffers = {
-            name: aligned_empty((stretch.size, *array.shape[1:]), array.dtype)
-            for array, (name, _) in zip(arrays, self._inputs, strict=True)
-            if name in stretch.batched and stretch.gathers
-        }
-        self._known = resolved.serial, stretch.gathers
-
-    def _fill(self, arrays: list[Array], stretch: Stretch, first: int, steps: int) -> None:
-        """Say which rows and how many steps."""
-        words, rows = self._words, []
-        for array, (name, position) in zip(arrays, self._inputs, strict=True):
-            if name in stretch.batched:
-                one = {
-                    RowsWord.POSITION: position,
-                    RowsWord.SOURCE: address(array),
-                    RowsWord.BYTES: array.itemsize * prod(array.shape[1:]),
-                    RowsWord.BUFFER: address(self._buffers[name]) if stretch.gathers else 0,
-                }
-                rows += filled(RowsWord, one)
-        self._rows = record(rows)
-        words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(self._rows), len(rows) // len(RowsWord)
-        words[StepsWord.STEPS], words[StepsWord.SIZE] = steps, stretch.size
-        words[StepsWord.FIRST] = stretch.first + first * stretch.size
-        words[StepsWord.ORDER] = 0 if stretch.order is None else address(stretch.order)
-        words[StepsWord.LOSSES] = address(self._losses)
+    def _check_values(self, read: _Read, stretch: Stretch, first: int, steps: int) -> None:
+        """Raise BoundaryError where the program does not take the values that these steps read."""
+        values, rows = list(read.arrays), stretch.rows(first, steps)
+        for position in self._call.boundary.checked:
+            if self._inputs[position][0] in stretch.batched:
+                values[position] = values[position][rows]
+        self._call.boundary.check_values(values, read.resolved)
 
     def _drive(self, steps: int, report: Callable[[int], None] | None) -> int:
         """Run the loop and return its code."""
-        function, words, start = native_steps(), place(self._words), perf_counter()
+        function, start = native_steps(), perf_counter()
         if 0 < steps * self._pace < DIRECT:
-            code = function(words)
+            code = function(self._address)
         else:
-            code = _wait_for(lambda: function(words), self.stop, lambda: report and report(self.done))
+            code = _wait_for(lambda: function(self._address), self.stop, lambda: report and report(self.done))
         self._pace = (perf_counter() - start) / max(self.done, 1)
         return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the loop was told of the arrays of a stretch, and what keeps them in place."""
+
+    stretch: Stretch
+    arrays: list[Array]
+    spans: list[tuple[int, int]]
+    length: int  # of the shortest one whose rows are read
+    resolved: Resolved
+    memory: list[Array]
+    described: Array
 
 
 def _wait_for(call: Callable[[], int], stop: Callable[[], None], look: Callable[[], object]) -> int:

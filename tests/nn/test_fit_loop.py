@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,14 @@ def test_what_a_callback_writes_into_the_data_is_read() -> None:
     with pytest.raises(BoundaryError, match=r"y: int64\[8\]: the value 4 .* is not in \[0, 4\)"):
         trainer.fit(data, 3, callbacks=[spoil], progress=False)
     assert (trainer.history.epochs, len(trainer.history.steps)) == (1, 7)
+
+
+def test_the_data_are_let_go_of() -> None:
+    trainer, data = classifier()
+    held = weakref.ref(data["x"])
+    trainer.fit(data, progress=False)
+    del data
+    assert held() is None
 
 
 def test_a_step_that_is_not_finite_ends_the_stretch_before_it() -> None:

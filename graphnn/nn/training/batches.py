@@ -140,6 +140,8 @@ class Batches:
         if background is None:
             background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in self._sources.values())
         self.plain = not self._augment and all(map(is_plain, arrays.values()))
+        self._batched = frozenset(batched)
+        self._arrays = {name: np.asarray(array) for name, array in arrays.items()} if self.plain else {}
         self._ahead = AHEAD if background else 0
         self._buffers = [
             {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
@@ -180,20 +182,18 @@ class Batches:
         They are two stretches then, since the last batch may be a smaller one; else each batch is one. Without an
         order, the rows as they lie. Close the iterator as that of `over`.
         """
-        batched = frozenset(self._sources)
         if not self.plain:
             rows = np.arange(self._rows) if order is None else order
             with closing(self.over(rows, epoch, first)) as drawn:
                 for batch, count in drawn:
                     arrays = {name: np.require(array, requirements=("C", "A")) for name, array in batch.items()}
-                    yield Stretch(arrays, batched, count, 0, 1)
+                    yield Stretch(arrays, self._batched, count, 0, 1)
             return
-        arrays = {name: np.asarray(source) for name, source in (self._sources | self._whole).items()}
         whole, rest = divmod(self._rows, self._size)
         if first < whole:
-            yield Stretch(arrays, batched, self._size, first * self._size, whole - first, order)
+            yield Stretch(self._arrays, self._batched, self._size, first * self._size, whole - first, order)
         if rest and first <= whole:
-            yield Stretch(arrays, batched, rest, whole * self._size, 1, order)
+            yield Stretch(self._arrays, self._batched, rest, whole * self._size, 1, order)
 
     def _draw(self, order: npt.NDArray[np.int64], epoch: int, number: int) -> tuple[Arrays, int]:
         chosen = order[number * self._size : (number + 1) * self._size]

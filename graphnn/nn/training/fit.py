@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,9 +118,10 @@ def run_stretch(
         before = len(history.steps)
         due = [callback.due(before) for callback in fit.callbacks]
         count = int(min(stretch.steps - made, fit.steps - before, *due))
+        report = partial(_show, bar, before)
         with interrupts.step(steps.stop):
             try:
-                finite = steps.run(stretch, made, count, position.total, lambda done: bar.show(before + done))  # noqa: B023
+                finite = steps.run(stretch, made, count, position.total, report)
             finally:
                 if steps.done:
                     history.steps += steps.losses
@@ -133,3 +135,7 @@ def run_stretch(
             raise trainer.find_bad(stretch.batch(made), rows, when)
         bar.show(len(history.steps))
         tell(trainer, fit)
+
+
+def _show(bar: Bar, before: int, done: int) -> None:
+    bar.show(before + done)

@@ -5,7 +5,6 @@ The order of an epoch's rows is not stored: it is drawn again from the generator
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -68,13 +67,13 @@ class Position:
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, Any]:
-    """The state of a generator as plain data."""
-    return copy.deepcopy(dict(generator.bit_generator.state))
+    """The state of a generator as plain data, made for the caller."""
+    return dict(generator.bit_generator.state)
 
 
 def set_generator(generator: np.random.Generator, state: dict[str, Any]) -> None:
     """Put a generator into a state. ValueError where it is none of its kind."""
     try:
-        generator.bit_generator.state = copy.deepcopy(state)
+        generator.bit_generator.state = state
     except (TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"this is no state of a {type(generator.bit_generator).__name__} generator") from error

@@ -300,11 +300,15 @@ class Trainer:
             Interrupts() as interrupts,
             progress_bar(progress, total, len(fit.batches), len(history.steps)) as bar,
         ):
-            # An epoch whose batches are done, but which is not recorded, was interrupted while it was evaluated.
-            while position.batch == len(fit.batches) or not (
-                position.stopped or history.epochs >= fit.epochs or len(history.steps) >= fit.steps
-            ):
-                run_epoch(self, fit, interrupts, bar)
+            try:
+                # An epoch whose batches are done, but which is not recorded, was interrupted while it was evaluated.
+                while position.batch == len(fit.batches) or not (
+                    position.stopped or history.epochs >= fit.epochs or len(history.steps) >= fit.steps
+                ):
+                    run_epoch(self, fit, interrupts, bar)
+            finally:
+                for steps_of_size in self._loops.values():
+                    steps_of_size.forget()
         for callback in fit.callbacks:
             callback.end(self, history)
         return history
