@@ -163,7 +163,7 @@ def compile(
         key = _key(network, tensors, (structure, keys), updates or {}, {**options, "training": training}, disable)
         archive = folder.find(key)
         if archive is not None:
-            return Executable(archive.manifest, archive.code, archive.llvm, network.state, threads)
+            return Executable(archive.manifest, archive.code, network.state, threads)
     order = network.ancestors([*tensors, *(updates or {}).values()])
     if done("declare", partial(_graph_text, network, order, derived=False)):
         return compilation
@@ -201,8 +201,8 @@ def compile(
     )
     code = compile_object(emitted.text, target)
     if folder is not None:
-        folder.store(key, Archive(manifest, code, emitted.text, {}, key))
-    return Executable(manifest, code, emitted.text, network.state, threads)
+        folder.store(key, Archive(manifest, code, {}, key))
+    return Executable(manifest, code, network.state, threads)
 
 
 def _key(

@@ -199,8 +199,9 @@ class Network:
 
     def operands(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The operands of an op node, in slot order."""
-        edges = self.made.in_edges(tensor.name, data="slot")
-        return tuple(Tensor(self, source) for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
+        before = self.made.pred[tensor.name]
+        edges = sorted((data["slot"], source) for source, keyed in before.items() for data in keyed.values())
+        return tuple(Tensor(self, source) for _, source in edges)
 
     def ancestors(
         self, tensors: Sequence[Tensor], operands: Callable[[Tensor], Sequence[Tensor]] | None = None

@@ -1,9 +1,9 @@
 """The file of a saved program: one zip archive whose manifest holds the SHA-256 of every member with content.
 
     sha256          that of manifest.json
-    manifest.json   {"format": 2, "key": "", "members": {name: digest}, "program": {...}}
+    manifest.json   {"format": 3, "key": "", "members": {name: digest}, "program": {...}}
     code.o          the object, as LLVM emitted it
-    module.ll       the text it was emitted from
+    texts.json.gz   {stage: text}, with the LLVM text that the object was made from
     state/0.npy     a state variable's value; numbered, since names are the user's
 
 Reading executes nothing of the file: no pickle, no eval. *Running* a loaded program runs its machine code, so a file
@@ -30,9 +30,10 @@ from graphnn.errors import BoundaryError
 from graphnn.run.arrays import Array
 from graphnn.run.atomic import replacing
 from graphnn.run.manifest import Manifest
+from graphnn.run.texts import PackedTexts, pack
 
-FORMAT = 2
-_DIGEST, _MANIFEST, _CODE, _LLVM = "sha256", "manifest.json", "code.o", "module.ll"
+FORMAT = 3
+_DIGEST, _MANIFEST, _CODE, _TEXTS = "sha256", "manifest.json", "code.o", "texts.json.gz"
 # What zipfile, zlib, json and NumPy raise on damaged data.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -54,7 +55,6 @@ class Archive:
 
     manifest: Manifest
     code: bytes
-    llvm: str
     states: dict[str, Array]
     key: str = ""
 
@@ -64,20 +64,20 @@ def write(path: str | PathLike[str], archive: Archive, mode: int = 0o666) -> Non
 
     `mode` are its permissions, of which the process's umask takes some.
     """
-    members = {_CODE: archive.code, _LLVM: archive.llvm.encode()}
+    program = archive.manifest.to_json()
+    members = {_CODE: archive.code, _TEXTS: pack(program.pop("stages"))}
     for number, state in enumerate(archive.states.values()):
         buffer = io.BytesIO()
         np.save(buffer, state, allow_pickle=False)
         members[_state_member(number)] = buffer.getvalue()
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    program = archive.manifest.to_json()
     head = json.dumps({"format": FORMAT, "key": archive.key, "members": digests, "program": program}, sort_keys=True)
     members = {_DIGEST: _sha256(head.encode()), _MANIFEST: head.encode(), **members}
 
     with replacing(path, mode) as file, zipfile.ZipFile(file, "w") as container:
         for name, data in members.items():
             info = zipfile.ZipInfo(name)  # dated 1980: the bytes do not depend on the clock
-            info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".ll")) else zipfile.ZIP_STORED
+            info.compress_type = zipfile.ZIP_DEFLATED if name == _MANIFEST else zipfile.ZIP_STORED
             container.writestr(info, data)
 
 
@@ -111,12 +111,12 @@ def parse(data: bytes, path: str | PathLike[str]) -> Archive:
         if hashlib.sha256(content).hexdigest() != digests[name]:
             raise _refusal(path, f"the SHA-256 of its member {name} is not the one recorded")
     try:
-        manifest = Manifest.from_json(program)
+        manifest = Manifest.from_json({**program, "stages": PackedTexts(members[_TEXTS])})
         states = {
             spec.name: np.load(io.BytesIO(members[_state_member(number)]), allow_pickle=False)
             for number, spec in enumerate(() if key else manifest.states)
         }
-        return Archive(manifest, members[_CODE], members[_LLVM].decode(), states, key)
+        return Archive(manifest, members[_CODE], states, key)
     except (*_DAMAGE, BoundaryError) as error:
         raise _refusal(path, f"{error}") from error
 

@@ -24,9 +24,12 @@ def manifest_of(
     index_bounds: Sequence[tuple[str, Expr]] = (),
     extremes: Sequence[tuple[str, Expr, Expr]] = (),
     distributions: Sequence[str] = (),
-    stages: Mapping[str, str] | None = None,
+    stages: Mapping[str, str],
 ) -> Manifest:
-    """The manifest of a scheduled and emitted program. Raises BoundaryError where the parts do not fit together."""
+    """The manifest of a scheduled and emitted program, with the texts of the stages up to "emit".
+
+    Raises BoundaryError where the parts do not fit together.
+    """
     written = written_by(program.body)
     return Manifest(
         name=program.name,
@@ -45,7 +48,7 @@ def manifest_of(
             for code, c in emitted.checks.items()
         },
         origins={line: str(origin) for line, origin in emitted.origins.items()},
-        stages=stages or {},
+        stages=stages,
         kernels=tuple(_kernel_line(s, emitted.shared.get(k)) for k, s in enumerate(program.body)),
         parallel=emitted.parallel,
     )

@@ -43,16 +43,13 @@ class Executable:
 
         def __call__(self, /, *positional: Any, out: Any = None, **inputs: Any) -> Any: ...
 
-    def __init__(
-        self, manifest: Manifest, code: bytes, llvm: str, state: StateSource, threads: int | None = None
-    ) -> None:
-        """`code` is the object of the text `llvm`; `threads` as in `compile`.
+    def __init__(self, manifest: Manifest, code: bytes, state: StateSource, threads: int | None = None) -> None:
+        """`code` is the object of the manifest's program; `threads` as in `compile`.
 
         Raises CompileError where the object cannot be linked.
         """
         self.threads = count_threads(threads)
         self.manifest = manifest
-        self.llvm = llvm
         self._code = code
         native = load_program(code, manifest.entry, manifest.parallel, self.threads)
         self._call = Call(manifest, native, state)
@@ -112,10 +109,15 @@ class Executable:
         """The program as text after a stage. Raises CompileError for a stage that left none."""
         if name == "run":
             return self.assembly
-        stages = {**self.manifest.stages, "emit": self.llvm}
+        stages = self.manifest.stages
         if name not in stages:
             raise CompileError(f"program {self.name!r} has no stage {name!r}; there are {', '.join(stages)}, run")
         return stages[name]
+
+    @property
+    def llvm(self) -> str:
+        """The LLVM text that the machine code was made from."""
+        return self.manifest.stages["emit"]
 
     @cached_property
     def assembly(self) -> str:
@@ -141,7 +143,7 @@ class Executable:
         """Write the program and its present state to one file, whole or not at all, for `graphnn.load`."""
         with self._call.lock:
             states = dict(zip((b.name for b in self.manifest.states), self._call.states().arrays, strict=True))
-            write(path, Archive(self.manifest, self._code, self.llvm, states))
+            write(path, Archive(self.manifest, self._code, states))
 
     def __reduce__(self) -> Any:
         raise TypeError("an Executable holds native code and is not pickled: use save(path) and graphnn.load(path)")

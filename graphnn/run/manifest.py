@@ -18,6 +18,7 @@ from graphnn import __version__
 from graphnn.emit.target import Target
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
+from graphnn.run.texts import PackedTexts
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
 from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
 from graphnn.simplify.formula import Role
@@ -73,8 +74,8 @@ class Manifest:
     [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
-    a stage, `kernels` a line per statement, which ends in "(code of 2)" where the function made for the statement at
-    position 2 runs it. A `parallel` entry runs in several threads where it is given them.
+    a stage ("emit": LLVM's), `kernels` a line per statement, which ends in "(code of 2)" where the function made for
+    the statement at position 2 runs it. A `parallel` entry runs in several threads where it is given them.
     """
 
     name: str
@@ -244,7 +245,7 @@ _READERS: dict[str, Any] = {
     "target": _read_target,
     "checks": lambda data: {read_integer(code): read_text(check) for code, check in read_pairs(data)},
     "origins": lambda data: {read_integer(line): read_text(origin) for line, origin in read_pairs(data)},
-    "stages": read_table,
+    "stages": lambda data: data if isinstance(data, PackedTexts) else read_table(data),
     "kernels": read_texts,
     "versions": read_table,
     "parallel": _read_flag,

@@ -28,7 +28,7 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Executable:
     check_host(archive.manifest, host())
     state = HeldState(archive.states)
     bind_states(archive.manifest, state)  # so that what does not fit is refused here, not at the first call
-    return Executable(archive.manifest, archive.code, archive.llvm, state, threads)
+    return Executable(archive.manifest, archive.code, state, threads)
 
 
 def check_host(manifest: Manifest, here: Target) -> None:

@@ -64,8 +64,9 @@ def build(
     emitted = emit(program, host(), debug)
     names = tuple(b.name for b in program.buffers if b.role == "output")
     structure = outputs or Outputs("single" if len(names) == 1 else "list", names)
-    manifest = manifest_of(program, plan(program), emitted, host(), outputs=structure, **kw)
-    return Executable(manifest, compile_object(emitted.text, host()), emitted.text, state or HeldState({}))
+    stages = {**kw.pop("stages", {}), "emit": emitted.text}
+    manifest = manifest_of(program, plan(program), emitted, host(), outputs=structure, stages=stages, **kw)
+    return Executable(manifest, compile_object(emitted.text, host()), state or HeldState({}))
 
 
 def gather_program() -> Program:

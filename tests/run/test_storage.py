@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from graphnn.run import archive
 from graphnn.run.executable import Executable
 from graphnn.run.states import HeldState
 from graphnn.run.storage import check_host, load
+from graphnn.run.texts import PackedTexts, pack
 from tests.run.make import W, build, changed, gather, gather_expected, gather_inputs, step_program
 
 
@@ -122,7 +125,7 @@ def test_flipped_bits_are_found_or_harmless(saved: Path, tmp_path: Path) -> None
         except BoundaryError:
             refused += 1
         else:  # a date or an attribute of the container
-            assert (found.manifest, found.code, found.llvm) == (good.manifest, good.code, good.llvm)
+            assert (found.manifest, found.code) == (good.manifest, good.code)
             np.testing.assert_array_equal(found.states["W"], good.states["W"])
     assert refused > 100
 
@@ -153,12 +156,12 @@ def with_head(**changes: object) -> Callable[[dict[str, bytes]], None]:
     [
         (lambda m: m.update({"code.o": m["code.o"][:-1]}), "the SHA-256 of its member code.o"),
         (lambda m: m.update({"state/0.npy": m["state/0.npy"][:-1] + b"!"}), "SHA-256 of its member state/0.npy"),
-        (lambda m: m.pop("module.ll"), "its members .* are not those of its manifest"),
+        (lambda m: m.pop("texts.json.gz"), "its members .* are not those of its manifest"),
         (lambda m: m.update({"extra": b""}), "its members .* are not those of its manifest"),
         (lambda m: m.pop("manifest.json"), "is damaged or no graphnn program"),
         (lambda m: m.update({"manifest.json": b"[]"}), "its manifest has another form"),
         (lambda m: m.update({"manifest.json": b"{"}), "is damaged or no graphnn program"),
-        (with_head(format=1), "its format is 1, this version reads format 2"),
+        (with_head(format=1), "its format is 1, this version reads format 3"),
         (with_head(program={}), "not a manifest"),
         (with_head(more=1), "its manifest has another form"),
     ],
@@ -185,7 +188,7 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path, monkeypatch
     np.save(buffer, np.array([print], object), allow_pickle=True)
     program = gather()
     path = tmp_path / "p.gnn"
-    good = archive.Archive(program.manifest, program._code, program.llvm, {"W": W})
+    good = archive.Archive(program.manifest, program._code, {"W": W})
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", lambda file, array, allow_pickle: file.write(buffer.getvalue()))
         archive.write(path, good)
@@ -196,7 +199,7 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path, monkeypatch
 def saved_with(tmp_path: Path, program: Executable, **changes: object) -> Path:
     path = tmp_path / "p.gnn"
     manifest = changed(program.manifest, **changes)
-    archive.write(path, archive.Archive(manifest, program._code, program.llvm, {"W": W}))
+    archive.write(path, archive.Archive(manifest, program._code, {"W": W}))
     return path
 
 
@@ -215,9 +218,27 @@ def test_another_version_or_machine(tmp_path: Path) -> None:
     assert load(saved_with(tmp_path, program))(**gather_inputs(2))["hidden"].shape == (2, 4)
 
 
+def test_texts_of_another_form_are_no_texts(tmp_path: Path) -> None:
+    program = gather()
+    for texts in (["lower"], {"lower": 1}):
+        with pytest.raises(BoundaryError, match="texts of the program's stages are damaged"):
+            list(PackedTexts(gzip.compress(json.dumps(texts).encode())))
+    with pytest.raises(BoundaryError, match="texts of the program's stages are damaged"):
+        PackedTexts(b"no gzip")["lower"]
+    assert dict(PackedTexts(pack(program.manifest.stages))) == {"lower": "the loops", "emit": program.llvm}
+
+
+def test_texts_are_unpacked_when_they_are_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(zlib, "decompress", None)
+        program = load(saved)
+        program(**gather_inputs(3))
+    assert program.stage("lower") == "the loops"
+
+
 def test_a_state_of_another_shape(tmp_path: Path) -> None:
     program = gather()
     path = tmp_path / "p.gnn"
-    archive.write(path, archive.Archive(program.manifest, program._code, program.llvm, {"W": W[:2]}))
+    archive.write(path, archive.Archive(program.manifest, program._code, {"W": W[:2]}))
     with pytest.raises(BoundaryError, match=r"state W: float32\[5, 4\] must be .*; its owner gave float32 of \(2, 4\)"):
         load(path)

@@ -50,7 +50,7 @@ def step_of(net, loss):
 
 def in_threads(program, count, state=None):
     """The same code with another number of threads."""
-    return Executable(program.manifest, program._code, program.llvm, state or HeldState({}), count)
+    return Executable(program.manifest, program._code, state or HeldState({}), count)
 
 
 def data(net, batch, seed=0):
