@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= 2
 
-.PHONY: setup test lint demo examples gallery bench bench-docs bench-micro bench-kernels clean
+.PHONY: setup test lint demo examples gallery bench bench-docs bench-micro bench-kernels bench-scaling clean
 
 setup: $(VENV)/.ready
 
@@ -55,6 +55,10 @@ bench-micro: setup
 WORK ?= mlp64
 bench-kernels: setup
 	$(BIN)/python -m tests.benchmarks.kernels "$(WORK)"
+
+# Time and compile time over depth, width, batch and image size, as a picture of docs/performance.md.
+bench-scaling: setup
+	$(BIN)/python -m tests.benchmarks.scaling
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-output examples-output

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--peer", nargs="+", choices=["numpy", *PACKAGES], help="these and graphnn only")
     parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help="of " + ", ".join(WORKS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path, default=FOLDER / "results.json")
     parser.add_argument("--docs", action="store_true", help="rewrite the tables and pictures of docs/performance.md")
@@ -78,8 +78,8 @@ def measure(part: str, results: Results, options: argparse.Namespace, pythons: d
         results["memory"] |= fresh.memory(trainers, [work for work in steps if work != "tiny"])
     elif part == "compile":
         compiled = [work for work in COMPILED if work in works]
-        results["compile"] |= fresh.compile_times(trainers, compiled, 3, cached=False)
-        results["cached"] |= fresh.compile_times(trainers, compiled, 3, cached=True)
+        results["compile"] |= fresh.compile_times(trainers, compiled, cached=False)
+        results["cached"] |= fresh.compile_times(trainers, compiled, cached=True)
     elif part == "starts":
         everyone = {"graphnn": sys.executable, **pythons}
         results["imports"] |= fresh.imports(everyone)

@@ -17,7 +17,7 @@ from tests.benchmarks.kernels import Kernel, measure
 from tests.benchmarks.peak import copy_bandwidth, peak
 from tests.benchmarks.works import WORKS, Net
 
-SECONDS = 0.02  # that a statement runs in a turn
+SECONDS = 0.005  # that a statement runs in a turn
 MAIN = 0.02  # part of a work's time from which on a kernel is shown
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#7fbf6a", "#ccbb44", "#ee6677", "#aa3377", "#777777")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.benchmarks import fresh
 from tests.benchmarks.compare import compare
 from tests.benchmarks.environments import PACKAGES
 from tests.benchmarks.kernels import count_bytes, count_flops, scheduled
 from tests.benchmarks.peers import server
 from tests.benchmarks.peers.process import ROOT, Peer, PeerFailed, find_peers
+from tests.benchmarks.scaling import exponent
 from tests.benchmarks.tables import PAGE, report, rewrite, sections
 from tests.benchmarks.targets import duration, judge
 from tests.benchmarks.works import WORKS, Net, conv, dense
@@ -73,6 +76,14 @@ def test_a_peer_that_does_not_start_is_named(tmp_path: Path) -> None:
     with pytest.raises(PeerFailed, match="jax does not start"):
         missing.ask("slice")
     assert "jax does not start" in str(compare([missing], "tiny", 1)["jax"])
+
+
+def test_libraries_that_fail_are_left_out_of_starts() -> None:
+    assert set(fresh.imports({"graphnn": sys.executable, "jax": "/bin/false"})) == {"graphnn"}
+
+
+def test_exponents_of_growth() -> None:
+    assert exponent({"n": 1, "t": 5}, {"n": 4, "t": 80}, "n", "t") == pytest.approx(2)
 
 
 def test_a_long_result_is_compared_in_places() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("",),
     "openvino": ("",),
 }
+PATIENCE = 300  # seconds until a process that doesn't answer is ended
 OWN = ("graphnn", "numpy")  # run under the project's own Python
 
 
@@ -47,6 +49,8 @@ class Peer:
         process = self._process or self.start()
         assert process.stdin is not None
         assert process.stdout is not None
+        watchdog = Timer(PATIENCE, process.kill)
+        watchdog.start()
         try:
             process.stdin.write(order + "\n")
             process.stdin.flush()
@@ -54,6 +58,8 @@ class Peer:
         except (OSError, ValueError) as error:
             self.close()
             raise PeerFailed(f"{self.name} failed at '{order}', see {self.log}") from error
+        finally:
+            watchdog.cancel()
         return answer
 
     def build(self, work: str) -> dict[str, Any]:

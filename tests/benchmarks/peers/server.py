@@ -24,6 +24,7 @@ import numpy as np
 from tests.benchmarks.works import WORKS, Work
 
 SLICE = 0.05
+RUNS = 3  # whose results are compared
 COMPARED = 1 << 16  # elements of a result, taken at equal distances
 Run = Callable[[], Any]  # one run of a work; gives its loss or its result, computed when it returns
 Built = Run | tuple[Run, Run]  # with a second one that reads the result, where a run doesn't give it
@@ -78,7 +79,7 @@ def _status(field: str) -> float:
 _BEFORE = 0.0
 
 
-def serve(build: Callable[[Work], Built], runs: int = 3) -> None:
+def serve(build: Callable[[Work], Built]) -> None:
     """Answer until the input ends; `build` makes what runs a work, or raises Cannot."""
     global _BEFORE  # noqa: PLW0603
     # What libraries print must not come between the answers.
@@ -93,7 +94,7 @@ def serve(build: Callable[[Work], Built], runs: int = 3) -> None:
         order, _, name = line.strip().partition(" ")
         if order == "build":
             run = _nothing  # the work before is freed
-            answer, run, repeats = _prepare(build, name, runs)
+            answer, run, repeats = _prepare(build, name)
         elif order == "slice":
             once = seconds(run, repeats)
             answer, repeats = {"seconds": once / WORKS[built].steps}, repetitions(once)
@@ -103,7 +104,7 @@ def serve(build: Callable[[Work], Built], runs: int = 3) -> None:
         print(json.dumps(answer), file=answers)
 
 
-def _prepare(build: Callable[[Work], Built], name: str, runs: int) -> tuple[dict[str, Any], Run, int]:
+def _prepare(build: Callable[[Work], Built], name: str) -> tuple[dict[str, Any], Run, int]:
     """The answer to `build`, the function, and how often it runs in a slice."""
     compiling.start()
     try:
@@ -113,11 +114,12 @@ def _prepare(build: Callable[[Work], Built], name: str, runs: int) -> tuple[dict
     except Cannot as reason:
         return {"cannot": str(reason)}, _nothing, 1
     first = time.perf_counter() - compiling.begun
-    found = [values(read() if read else result)]
-    for _ in range(runs - 1):
+    found, once = [values(read() if read else result)], first
+    for _ in range(RUNS - 1):
+        start = time.perf_counter()
         result = run()
+        once = min(once, time.perf_counter() - start)
         found.append(values(read() if read else result))
-    once = min(seconds(run, 1) for _ in range(2))
     # The clock is coarse beside a call of a microsecond.
     once = seconds(run, 1000) if once < 1e-4 else once
     with tempfile.NamedTemporaryFile(suffix=".npy", delete=False) as file:
