@@ -32,8 +32,9 @@ def block_examples(program: Program, machine: Machine) -> Program:
 
     for n: for y: for x: h[n, y, x] = g[n, y, x]  ->  for b: for y: for j: h[b, y, j] = g[b, y, j]
 
-    All temps of three or more dimensions whose leading extent is the number of examples, or none; inputs of such shape
-    are copied into the new order once. Left alone: a number of examples that is not known, or no multiple of the lanes.
+    All temps of three or more dimensions whose leading extent is the number of examples, and matrices of flat images
+    (h[n, 64*c + 8*y + x] somewhere), or none; inputs of such shape are copied into the new order once. Left alone: a
+    number of examples that is not known, or no multiple of the lanes.
     Compared are contractions with outputs in lanes: for weight gradients alone the other order never paid.
     """
     blocked = in_blocks(program, machine.lanes("float32"))
@@ -55,9 +56,15 @@ def _cost(program: Program, machine: Machine) -> float:
     return sum(best_lanes(stmt, model)[0] for stmt in program.body)
 
 
-def _is_blocked(buffer: Buffer, lanes: int) -> bool:
-    """Whether a buffer has the shape of a batch of images, in whole vectors of examples."""
-    if len(buffer.shape) < 3 or not isinstance(buffer.shape[0], Const):
+def _flat_images(program: Program) -> set[str]:
+    """The matrices whose rows somebody reads or writes as images: h[n, 64*c + 8*y + x]."""
+    found = [a for a in accesses(program.body) if len(a.index) == 2]
+    return {a.buffer for a in found if len(axes_of(a.index[1])) > 1}
+
+
+def _is_blocked(buffer: Buffer, lanes: int, rank: int = 3) -> bool:
+    """Whether a buffer has the shape of a batch of images, in whole vectors of examples, and this rank at least."""
+    if len(buffer.shape) < rank or not isinstance(buffer.shape[0], Const):
         return False
     return int(buffer.shape[0].value) >= lanes and int(buffer.shape[0].value) % lanes == 0
 
@@ -119,7 +126,12 @@ class _Blocks:
     def of(cls, program: Program, lanes: int) -> _Blocks:
         """The buffers that everybody reads and writes by a plain axis over all examples."""
         batches = _batches(program)
-        names = {b.name: b for b in program.buffers if b.name in batches and b.role == "temp" and _is_blocked(b, lanes)}
+        flat = _flat_images(program)
+        names = {
+            b.name: b
+            for b in program.buffers
+            if b.name in batches and b.role == "temp" and _is_blocked(b, lanes, 2 if b.name in flat else 3)
+        }
         for stmt in program.body:
             ranges = {r.axis: r for s in statements((stmt,)) for r in bound_ranges(s)}
             for access in accesses((stmt,)):
@@ -158,23 +170,9 @@ class _Blocks:
         return wrap((*loops, *lanes), body)
 
     def _examples(self, stmt: Stmt) -> list[str]:
-        """The axes over examples to take apart: of what is stored in blocks, and of sums over blocks alone.
-
-        Elsewhere an axis stays whole, and blocks are read by its quotient and remainder: a dense layer over flattened
-        images packs them anyway.
-        """
-        found: dict[str, bool] = {}
-        for access in accesses((stmt,)):
-            inside = access.index[0] if access.buffer in self.names else None
-            for name in dict.fromkeys(name for e in access.index for name in axes_of(e)):
-                alone = inside == Axis(name)
-                if access.writes:
-                    found[name] = alone
-                elif name in found or alone:
-                    found[name] = found.get(name, True) and alone
-        stored = {n for a in accesses((stmt,)) if a.writes for e in a.index for n in axes_of(e)}
-        kept = {n for a in accesses((stmt,)) if a.writes and a.buffer in self.names for n in axes_of(a.index[0])}
-        return [name for name, alone in found.items() if name in kept or (alone and name not in stored)]
+        """The axes over examples to take apart: those of all that is stored in blocks."""
+        first = (a.index[0] for a in accesses((stmt,)) if a.buffer in self.names)
+        return list(dict.fromkeys(e.name for e in first if isinstance(e, Axis)))
 
     def _split(self, ranges: tuple[Range, ...], apart: Apart) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
         """The ranges with blocks in the place of examples, and the ranges of lanes."""
@@ -224,13 +222,9 @@ class _Blocks:
         """h[n, c, y, x]  ->  h[b, c, y, 16*x + l]"""
         first, *rest = index
         *middle, last = (self._visit(e, apart) for e in rest)
+        assert isinstance(first, Axis)
+        block, lane = map(Axis, apart[first.name])
         width = index_constant(self.lanes)
-        block: Expr
-        lane: Expr
-        if isinstance(first, Axis) and first.name in apart:
-            block, lane = map(Axis, apart[first.name])
-        else:
-            block, lane = (Op(fn, (first, width), "int64") for fn in ("floordiv", "mod"))
         return (block, *middle, affine(integer("mul", width, last)).plus(affine(lane)).expr())
 
     def _join_loops(self, pixel: Range, lane: Range, body: Body) -> tuple[Range, Body] | None:

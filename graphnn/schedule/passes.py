@@ -12,6 +12,7 @@ from graphnn.schedule.blocks import block_examples
 from graphnn.schedule.borders import keep_borders
 from graphnn.schedule.contract import contract
 from graphnn.schedule.filtering import filtering
+from graphnn.schedule.flatten import flatten_dimensions
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
@@ -25,12 +26,14 @@ class Pass(NamedTuple):
     run: Callable[[Program, Machine], Program]
 
 
+# Dimensions are merged before images are stored in blocks, whose last dimension is then all of a flat image.
 # Contractions are found while nests are as lowering wrote them, and the borders in their copies right after; what is
 # left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
 # states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
 # fusion, so that nests agree on their lanes; correlations are filtered after it, so that what follows them is computed
 # tile by tile, too.
 PASSES = (
+    Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
     Pass("contract", contract),
     Pass("borders", keep_borders),

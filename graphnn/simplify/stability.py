@@ -32,13 +32,14 @@ def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
     """exp(j*u)/(1 + A*exp(u))**k, 0 <= j <= k -> sigmoid(v)**j * sigmoid(-v)**(k-j) / A**j with v = u + log A."""
     if not (expr.is_Mul or expr.is_Pow):
         return expr
-    for factor in sympy.Mul.make_args(expr):
+    number, quotient = _apart(expr)
+    for factor in sympy.Mul.make_args(quotient):
         base, power = factor.as_base_exp()
         logistic = _one_plus_exponential(base)
         if logistic is None or not (power.is_Integer and power.is_negative):
             continue
         argument, scale = logistic
-        rest = expr / factor
+        rest = quotient / factor
         exponent = _exponent_of(rest, argument)
         if exponent is None or not 0 <= exponent <= -power:
             continue
@@ -47,8 +48,20 @@ def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
             continue  # the quotient as a whole is bounded, and its parts are not
         shift = argument + sympy.log(scale)
         product = Sigmoid(shift) ** exponent * Sigmoid(-shift) ** (-power - exponent)
-        return rewrite_logistic(rest * scale ** (-exponent) * product)
+        return number * rewrite_logistic(rest * scale ** (-exponent) * product)
     return expr
+
+
+def _apart(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(E - 1)/(4*E + 4) -> 1/4, (E - 1)/(E + 1): the mean of four tanh is cancelled into that."""
+    number, product = expr.as_coeff_Mul()
+    factors = []
+    for factor in sympy.Mul.make_args(product):
+        base, power = factor.as_base_exp()
+        content, primitive = base.primitive() if base.is_Add and power.is_Integer else (sympy.S.One, base)
+        number *= content**power
+        factors.append(factor if content == 1 else primitive**power)
+    return number, sympy.Mul(*factors)
 
 
 def _one_plus_exponential(base: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
@@ -83,12 +96,13 @@ def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
     """
     if not (expr.is_Mul or expr.is_Pow) or not expr.has(sympy.exp):
         return expr
-    for factor in sympy.Mul.make_args(expr):
+    number, quotient = _apart(expr)
+    for factor in sympy.Mul.make_args(quotient):
         base, power = factor.as_base_exp()
         argument = _half_width(base, 1)
         if argument is None or not (power.is_Integer and power.is_negative):
             continue
-        rest = expr / factor
+        rest = quotient / factor
         for other in sympy.Mul.make_args(rest):
             below, count = other.as_base_exp()
             if not (count.is_Integer and 0 < count <= -power):
@@ -96,10 +110,10 @@ def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
             for sign in (1, -1):
                 if _half_width(sign * below, -1) == argument and below.is_Add:
                     left = rest / other * base ** (power + count)
-                    return rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
+                    return number * rewrite_tanh(left) * (sign * sympy.tanh(argument)) ** count
         if power % 2 == 0 and _hyperbolic(base, 1) is not None and not _grows_with(rest, argument):
             square = Sigmoid(2 * argument) * Sigmoid(-2 * argument)
-            return rest * square ** (-power // 2)
+            return number * rest * square ** (-power // 2)
     return expr
 
 

@@ -90,6 +90,22 @@ COMPLEMENTS = [
 # fmt: on
 
 
+E, MINUS = sympy.exp(2 * T), sympy.exp(-T)
+MEANS = [
+    ((E - 1) / (4 * E + 4), sympy.tanh(T) / 4),
+    (U * (E - 1) ** 2 / (3 * E + 3) ** 2, U * sympy.tanh(T) ** 2 / 9),
+    (U / (4 + 4 * MINUS), U * Sigmoid(T) / 4),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), MEANS)
+def test_a_number_in_a_divisor_hides_no_function(before: sympy.Expr, after: sympy.Expr) -> None:
+    """The mean over a pooling window divides by its size, and cancelling moves that into the sum of exponentials."""
+    trace = rules.Trace()
+    assert stabilise("n", before, trace) == after
+    check_instances(trace)
+
+
 @pytest.mark.parametrize(("before", "after"), COMPLEMENTS)
 def test_differences_that_cancel_are_functions_of_their_own(before: sympy.Expr, after: sympy.Expr) -> None:
     trace = rules.Trace()
