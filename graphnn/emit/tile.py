@@ -21,6 +21,7 @@ from graphnn.emit.environment import Mask
 from graphnn.emit.grid import Grid
 from graphnn.emit.prefetch import prefetch_epilogue
 from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
+from graphnn.emit.stream import BLOCK, VECTORS, Stream, is_stream
 from graphnn.emit.target import BYTES
 from graphnn.emit.tile_shape import Cover, Tile, choose_cover
 from graphnn.emit.writer import Value, Writer, constant, vector_type
@@ -182,6 +183,10 @@ class _Contraction:
         operands = self._operands()
         for factor in (c.a, c.b):
             self._check_bounds(factor, operands, (m_extent, n_extent))
+        levels = self._levels()
+        if not self.dot and is_stream(extent_of(c.m), extent_of(c.n), levels):
+            self._stream(operands, _known(levels[1][0]) or 1, m_extent, n_extent)
+            return
         cover = self._cover(len(operands.levels))
         widths = [vectors * self.columns for vectors, _ in cover.widths]
         ragged = any(size % self.lanes for size in (_known(extent_of(c.n)) or 1, *widths))
@@ -204,6 +209,21 @@ class _Contraction:
                     prefetch_epilogue(context, c, m, n)
                 self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
                 self._epilogue(m, n, columns.step, sums, ragged)
+
+    def _stream(self, operands: TileOperands, streams: int, m_extent: Value, n_extent: Value) -> None:
+        """The one row as a walk along the rows of b, in blocks of columns."""
+        w, c, context = self.w, self.contract, self.context
+        stream = Stream.of(w, self.dtype, self.lanes, streams, operands)
+        grid = self._grid(m_extent, n_extent, 1, VECTORS * self.lanes)
+        n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
+        first = context.value(c.n.lo)
+        row = Span(context.value(c.m.lo), ONE)
+        with w.loop(n_start, n_stop, step=BLOCK) as block, context.scope(self.changed):
+            count = w.intrinsic("smin.i64", "i64", w.binary("sub", n_stop, block.index), constant("i64", BLOCK))
+            stream.write(block.index, count)
+            columns = Span(w.binary("add", first, block.index), count)
+            ragged = (_known(extent_of(c.n)) or 1) % self.lanes > 0
+            self._epilogue(row, columns, constant("i64", BLOCK), stream.totals, ragged)
 
     def _is_long(self) -> bool:
         """Whether there are many terms, or so many that nobody knows how many."""

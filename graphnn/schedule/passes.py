@@ -18,6 +18,7 @@ from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.split_reductions import split_reductions
+from graphnn.schedule.streams import stream_rows
 from graphnn.schedule.vectorise import vectorise
 
 
@@ -42,6 +43,7 @@ PASSES = (
     Pass("layout", permute_layouts),
     Pass("fuse", fuse),
     Pass("filtering", filtering),
+    Pass("streams", stream_rows),
     Pass("vectorise", vectorise),
 )
 
