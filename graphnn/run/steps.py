@@ -108,10 +108,9 @@ class Steps:
         return self._words[StepsWord.DONE]
 
     @property
-    def losses(self) -> list[float]:
-        """The losses of the steps that were made."""
-        found: list[float] = self._losses[: self.done].tolist()
-        return found
+    def losses(self) -> Array:
+        """The losses of the steps that were made, in float64, until the next run."""
+        return self._losses[: self.done]
 
     @property
     def total(self) -> float:

@@ -170,8 +170,9 @@ class CostModel:
         expressions = sum(self.expression(e, axis, lanes) for e in own_expressions(stmt))
         match stmt:
             case For(axis=inner, lo=lo, hi=hi, body=body, kind="vector") if axis is None:
-                width = self.lanes(body)
-                return ENTRY + math.ceil(extent(lo, hi) / width) * self.body(body, inner, width)
+                width, count = self.lanes(body), extent(lo, hi)
+                full = min(width, math.ceil(count))  # a short loop has no more lanes than iterations
+                return ENTRY + math.ceil(count / width) * self.body(body, inner, full)
             case For(lo=lo, hi=hi, body=body):
                 if axis is not None and runs_by_rows(stmt, self.stride, axis):
                     return self.by_rows(stmt, lanes)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from graphnn.errors import GraphError
@@ -13,7 +14,7 @@ def recorded():
     history = History()
     history.record(1.0, {"val_loss": 1.5, "accuracy": 0.25})
     history.record(0.5, {"val_loss": 1.25, "accuracy": 0.75})
-    history.steps += [1.25, 0.75, 0.5]
+    history.steps.extend(np.array([1.25, 0.75, 0.5]))
     return history
 
 
@@ -22,6 +23,20 @@ def test_a_history_survives_json():
     assert history.epochs == 2
     assert history.last() == {"loss": 0.5, "val_loss": 1.25, "accuracy": 0.75}
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+
+
+def test_losses_of_steps_are_a_list_in_few_bytes():
+    steps = recorded().steps
+    assert steps == [1.25, 0.75, 0.5]
+    assert steps != [1.25, 0.75]
+    assert steps != [1.25, 0.75, 0.25]
+    assert steps != "abc"
+    assert (len(steps), steps[-1], steps[1:], repr(steps)) == (3, 0.5, [0.75, 0.5], "[1.25, 0.75, 0.5]")
+    assert [type(loss) for loss in steps] == [float] * 3
+    assert np.asarray(steps).dtype == np.float64
+    np.testing.assert_array_equal(np.asarray(steps, np.float32), [1.25, 0.75, 0.5])
+    with pytest.raises(IndexError):
+        steps[3]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_rows_come_in_order(dtype: DType, size: int, order: list[int] | None) ->
     assert steps.run(given, 0, count, 7.0)
     losses, w = expected(size, count, np.arange(5) if order is None else np.array(order))
     assert steps.done == count
-    assert steps.losses == losses
+    assert steps.losses.tolist() == losses
     assert steps.total == 7 + size * sum(losses)
     assert state.buffer("w").tolist() == w
     assert state.version == 1
@@ -85,11 +85,11 @@ def test_a_part_of_a_stretch() -> None:
     given = stretch(1, 4, order=order, first=1)
     assert steps.run(given, 0, 1, 0.0)
     assert steps.run(given, 1, 2, 0.0)
-    assert steps.losses == expected(1, 3, order, 1)[0][1:]
+    assert steps.losses.tolist() == expected(1, 3, order, 1)[0][1:]
     np.testing.assert_array_equal(given.batch(2)["x"], ROWS[[2]])
     assert given.batch(2)["scale"] is given.arrays["scale"]
     assert steps.run(given, 3, 0, 5.0)
-    assert (steps.done, steps.losses, steps.total) == (0, [], 5.0)
+    assert (steps.done, len(steps.losses), steps.total) == (0, 0, 5.0)
     assert state.buffer("w").tolist() == expected(1, 3, order, 1)[1]
 
 
@@ -196,7 +196,7 @@ def test_where_no_thread_starts_the_caller_runs_the_steps(monkeypatch: pytest.Mo
     monkeypatch.setattr("graphnn.run.steps.start_new_thread", start)
     steps = summing()[0].steps(watch=True)
     assert steps.run(stretch(), 0, 2, 0.0)
-    assert steps.losses == expected(2, 2, np.arange(5))[0]
+    assert steps.losses.tolist() == expected(2, 2, np.arange(5))[0]
 
 
 @pytest.mark.parametrize("longest", [0.0, np.inf])

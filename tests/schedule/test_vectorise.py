@@ -36,6 +36,14 @@ def test_the_loop_with_unit_stride_goes_innermost():
     assert_same_meaning(transposed, vectorise(transposed, Machine()), {})
 
 
+def test_a_short_loop_has_few_lanes_to_load_apart():
+    """Two strided loads cost what two iterations would load one after the other; the rest is shared."""
+    arrays = [array("W", "input", 2, 2), array("g", "input", 2), array("y", "output", 2)]
+    product = op("mul", at("W", "i", "r"), at("g", "r"))
+    before = program(arrays, [("y", {"i": 2}, total(product, r=2))], sizes=[])
+    assert kinds(vectorise(before, Machine())) == [("i0", "vector")]
+
+
 def test_a_carried_loop_stays_serial():
     """A scatter adds into one row from several terms: only its row axis may run in lanes."""
     token = load("token", "r", dtype="int64")

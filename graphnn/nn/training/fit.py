@@ -124,7 +124,7 @@ def run_stretch(
                 finite = steps.run(stretch, made, count, position.total, report)
             finally:
                 if steps.done:
-                    history.steps += steps.losses
+                    history.steps.extend(steps.losses)
                     position.batch, position.total = position.batch + steps.done, steps.total
                     position.waiting = len(fit.callbacks)
         made += steps.done

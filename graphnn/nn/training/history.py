@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import eq
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from graphnn.errors import GraphError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class Losses(Sequence[float]):
+    """Losses in the order of their steps, 8 bytes for each; equal to a list of the same, and indexed as one."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Iterable[float] = ()) -> None:
+        self._values = array("d", values)
+
+    def extend(self, values: npt.NDArray[np.float64]) -> None:
+        """Append an array of them."""
+        self._values.frombytes(values.tobytes())
+
+    @overload
+    def __getitem__(self, place: int, /) -> float: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> list[float]: ...
+    def __getitem__(self, place: int | slice, /) -> float | list[float]:
+        found = self._values[place]
+        return found if isinstance(found, float) else found.tolist()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self._values, dtype)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return repr(self._values.tolist())
 
 
 @dataclass(slots=True)
@@ -20,13 +63,17 @@ class History:
     loss      mean training loss over the rows of the epoch, while the weights moved
     val_loss  loss on the validation data at the epoch's end; empty where there was none
     metrics   by name, at the epoch's end
-    steps     loss of each step's batch, before the step
+    steps     loss of each step's batch, before the step; read it as a list
     """
 
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
-    steps: list[float] = field(default_factory=list)
+    steps: Losses = field(default_factory=Losses)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, Losses):
+            self.steps = Losses(self.steps)
 
     @property
     def epochs(self) -> int:
@@ -71,7 +118,7 @@ class History:
             _floats("loss", data["loss"]),
             _floats("val_loss", data["val_loss"]),
             {name: _floats(name, values) for name, values in metrics.items()},
-            _floats("steps", data.get("steps", [])),
+            Losses(_floats("steps", data.get("steps", []))),
         )
         for name, values in history.series().items():
             if len(values) != history.epochs:
@@ -88,12 +135,14 @@ class History:
         from matplotlib.ticker import MaxNLocator
 
         unit, training = ("epoch", self.loss) if self.loss else ("step", self.steps)
-        panels = [("loss", {"training": training, "validation": self.val_loss})]
+        panels: list[tuple[str, Mapping[str, Sequence[float]]]] = [
+            ("loss", {"training": training, "validation": self.val_loss})
+        ]
         panels += [("metric", self.metrics)] if self.metrics else []
         figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained")
         for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for name, values in lines.items():
-                if values:
+                if len(values):
                     axes.plot(range(1, len(values) + 1), values, label=name, marker=".", markersize=4, linewidth=1.5)
             axes.set(xlabel=unit, ylabel=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
