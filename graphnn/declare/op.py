@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from numbers import Number
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,10 @@ def as_symbolic(name: str, function: Callable[..., Any], /, *symbols: Any, **nam
 
 
 class Op:
-    """A formula with formal operands. Calling it on Tensors adds its nodes to their network."""
+    """A formula with formal operands. Calling it on Tensors adds its nodes to their network.
+
+    A `body` that is a function gives the formula when it is first needed; `operand_order` then tells the operands.
+    """
 
     def __init__(
         self,
@@ -67,17 +71,26 @@ class Op:
     ) -> None:
         self.name, self.dtype, self.shown = name, dtype, dict(shown or {})
         self.out = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
-        self.body = as_formula(body)
+        self._body = body
         self.extents = {axis: as_formula(size) for axis, size in (extents or {}).items()}
         self.attributes = {str(key): value for key, value in (attributes or {}).items()}
         self.integer = frozenset(integer)
-        serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
-        self.operands = tuple(operand_order) or tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
+        self.operands = tuple(operand_order) or self._operands()
         if ELLIPSIS in self.out[1:]:
             raise GraphError(f"{name}: `...` stands in front of the output axes {self.out}")
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.operands)})>"
+
+    @cached_property
+    def body(self) -> Any:
+        """The formula, with entries of formal operands."""
+        return as_formula(self._body() if inspect.isfunction(self._body) else self._body)
+
+    def _operands(self) -> tuple[str, ...]:
+        """The operands in the order in which the formula was written."""
+        serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
+        return tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
 
     def __call__(self, *tensors: Any, name: str | None = None, **keywords: Any) -> Tensor:
         """Apply to Tensors, in the order of the operands or by keyword; numbers become constants of the formula."""
@@ -283,10 +296,23 @@ def op(
 
 
 def elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
-    """Define a pointwise op: each parameter is an operand, a parameter with a default is an attribute."""
+    """Define a pointwise op: each parameter is an operand, a parameter with a default is an attribute.
+
+    Raises GraphError for a function that cannot be called on symbols.
+    """
+    made = library_elementwise(name, function, dtype)
+    _ = made.body
+    return made
+
+
+def library_elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
+    """`elementwise`, but the function is called when the formula is first needed: few of many ops are used."""
     parameters = inspect.signature(function).parameters.values()
     free = [p.name for p in parameters if p.default is inspect.Parameter.empty]
     attributes = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
-    body = as_symbolic(name, function, *(Operand(f)[...] for f in free), **symbols)
-    return Op(name, (...,), body, attributes=attributes, operand_order=free, dtype=dtype)
+
+    def formula() -> Any:
+        symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
+        return as_symbolic(name, function, *(Operand(f)[...] for f in free), **symbols)
+
+    return Op(name, (...,), formula, attributes=attributes, operand_order=free, dtype=dtype)

@@ -31,11 +31,20 @@ def check_number(what: str, value: Any, domain: sympy.Set = sympy.S.Reals) -> fl
     """The number; GraphError unless `value` is a finite one in `domain`."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise GraphError(f"{what} is a number, not {' '.join(repr(value).split()):.40}")
-    if as_number(value, what) not in domain:
+    if not _lies_in(as_number(value, what), domain):
         raise GraphError(f"{what} is {value}; it lies in {domain_text(domain)}")
     scalar: Any = value
     number: float = scalar.item() if hasattr(scalar, "item") else scalar  # NumPy scalars have a repr of their own
     return number
+
+
+def _lies_in(number: sympy.Expr, domain: sympy.Set) -> bool:
+    """Whether a rational number lies in a set; of intervals, which are nearly all, the ends alone are compared."""
+    if not isinstance(domain, sympy.Interval) or not number.is_Rational:
+        return number in domain
+    above = number > domain.start if domain.left_open else number >= domain.start
+    below = number < domain.end if domain.right_open else number <= domain.end
+    return bool(above and below)
 
 
 def domain_text(domain: sympy.Set) -> str:

@@ -15,7 +15,7 @@ import sympy as sp
 from graphnn.declare import scalars
 from graphnn.declare.network import Tensor
 from graphnn.declare.op import Op
-from graphnn.declare.op import elementwise as define
+from graphnn.declare.op import library_elementwise as define
 from graphnn.declare.registry import register
 from graphnn.ops.arguments import check_dtype
 

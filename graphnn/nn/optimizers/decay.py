@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphnn.errors import GraphError
 from graphnn.nn.arguments import NONNEGATIVE, check_number
-from graphnn.nn.optimizers.rule import Rule
+from graphnn.nn.optimizers.rule import LateFormulas, Rule
 from graphnn.nn.optimizers.updates import symbol
 
 
@@ -26,7 +26,7 @@ def decoupled_decay(rule: Rule, decay: float = 0.01, name: str | None = None) ->
         rule.state,
         {**rule.attributes, "decay": check_number("decoupled_decay: decay", decay, NONNEGATIVE)},
         rule.scalars,
-        {**rule.formulas, "w": rule.formulas["w"] - lr * rate * w},
+        LateFormulas(lambda: {**rule.formulas, "w": rule.formulas["w"] - lr * rate * w}),
         {**rule.domains, "decay": NONNEGATIVE},
         (*rule.weights_only, "decay"),
     )

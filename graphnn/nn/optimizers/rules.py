@@ -9,7 +9,7 @@ import sympy
 
 from graphnn.nn.arguments import FRACTION, NONNEGATIVE, POSITIVE
 from graphnn.nn.optimizers.decay import decoupled_decay
-from graphnn.nn.optimizers.rule import Rule, optimizer
+from graphnn.nn.optimizers.rule import LateFormulas, Rule, optimizer
 
 New = Mapping[str, Any]
 
@@ -70,9 +70,13 @@ def _lion(w: Any, g: Any, m: Any, lr: Any, beta1: Any, beta2: Any) -> New:
 _DOMAINS = {"lr": NONNEGATIVE, "eps": POSITIVE} | dict.fromkeys(("mu", "rho", "beta1", "beta2"), FRACTION)
 
 
-def _rule(name: str, update: Any, state: dict[str, float], attributes: dict[str, float], **options: Any) -> Rule:
+def _rule(
+    name: str, update: Any, state: dict[str, float], attributes: dict[str, float], scalars: tuple[str, ...] = ()
+) -> Rule:
+    """`optimizer`, when the formulas are first read."""
     domains = {a: _DOMAINS[a] for a in attributes}
-    return optimizer(name, update, state, attributes, domains=domains, **options)
+    formulas = LateFormulas(lambda: optimizer(name, update, state, attributes, scalars, domains).formulas)
+    return Rule(name, state, attributes, scalars, formulas, domains)
 
 
 # Momentum as Rumelhart et al. 1986; its look-ahead form as Sutskever et al. 2013, with the gradient where the weights
@@ -80,7 +84,7 @@ def _rule(name: str, update: Any, state: dict[str, float], attributes: dict[str,
 # Ba 2015 (eps beside |g|, so that a zero gradient gives no 0/0); NAdam: Dozat 2016 with a constant beta1; AdamW:
 # Loshchilov and Hutter 2019; Lion: Chen et al. 2023.
 _MEANS = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-_COUNTED = {"scalars": ("t",)}
+_COUNTED = ("t",)
 # fmt: off
 SGD      = _rule("sgd",      lambda w, g, lr: {"w": w - lr * g}, {}, {"lr": 0.01})
 Momentum = _rule("momentum", _momentum, {"v": 0}, {"lr": 0.01, "mu": 0.9})
@@ -88,9 +92,9 @@ Nesterov = _rule("nesterov", _nesterov, {"v": 0}, {"lr": 0.01, "mu": 0.9})
 Adagrad  = _rule("adagrad",  _adagrad,  {"s": 0}, {"lr": 0.01, "eps": 1e-8})
 RMSProp  = _rule("rmsprop",  _rmsprop,  {"s": 0}, {"lr": 0.001, "rho": 0.9, "eps": 1e-8})
 Adadelta = _rule("adadelta", _adadelta, {"s": 0, "d": 0}, {"lr": 1.0, "rho": 0.95, "eps": 1e-6})
-Adam     = _rule("adam",     _adam,     {"m": 0, "v": 0, "t": 0}, {"lr": 0.001, **_MEANS}, **_COUNTED)
-Adamax   = _rule("adamax",   _adamax,   {"m": 0, "u": 0, "t": 0}, {"lr": 0.002, **_MEANS}, **_COUNTED)
-NAdam    = _rule("nadam",    _nadam,    {"m": 0, "v": 0, "t": 0}, {"lr": 0.002, **_MEANS}, **_COUNTED)
+Adam     = _rule("adam",     _adam,     {"m": 0, "v": 0, "t": 0}, {"lr": 0.001, **_MEANS}, _COUNTED)
+Adamax   = _rule("adamax",   _adamax,   {"m": 0, "u": 0, "t": 0}, {"lr": 0.002, **_MEANS}, _COUNTED)
+NAdam    = _rule("nadam",    _nadam,    {"m": 0, "v": 0, "t": 0}, {"lr": 0.002, **_MEANS}, _COUNTED)
 AdamW    = decoupled_decay(Adam)
 Lion     = decoupled_decay(_rule("lion", _lion, {"m": 0}, {"lr": 1e-4, "beta1": 0.9, "beta2": 0.99}), name="lion")
 # fmt: on

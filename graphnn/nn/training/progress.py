@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from graphnn.nn.training.history import History
 
 
@@ -26,6 +24,8 @@ def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator
     if not shown:
         yield Bar()
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # 20 ms, for those who see it
+
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
