@@ -14,80 +14,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import TypedDict, Unpack, get_args, overload
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypedDict, Unpack, get_args, overload
 
 import llvmlite
 import sympy
 
 from graphnn.declare.canonical import canonical_text
-from graphnn.declare.definition import formula_text
 from graphnn.declare.network import Network, Tensor
-from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.errors import CompileError
-from graphnn.lower.builder import lower
-from graphnn.lower.printer import print_program
-from graphnn.lower.verify import verify
 from graphnn.run.archive import Archive
 from graphnn.run.cache import key_of, open_cache, source_state
-from graphnn.run.describe import manifest_of
 from graphnn.run.executable import Executable
-from graphnn.run.jit import compile_object
-from graphnn.run.manifest import Outputs, Structure
+from graphnn.run.manifest import Structure
 from graphnn.run.threads import count_threads
-from graphnn.schedule.machine import Machine
-from graphnn.schedule.memory import plan
-from graphnn.schedule.passes import schedule
-from graphnn.simplify.engine import Accuracy
-from graphnn.simplify.expr import DType, Size
-from graphnn.simplify.formula import FormulaProgram, print_formulas
-from graphnn.simplify.instances import check_instances
-from graphnn.simplify.passes import simplify
+from graphnn.simplify.expr import DType
+from graphnn.simplify.formula import Accuracy
+
+if TYPE_CHECKING:
+    from graphnn.stages import Compilation
 
 STAGES = ("declare", "derive", "simplify", "lower", "schedule", "emit", "run")
 
-INACCURATE = ("filtering",)  # schedule passes whose rounding errors may be a few times larger
-
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-
-
-class StageTexts(Mapping[str, str]):
-    """The text of each stage that was run, made when it is first read: printing formulas takes longer than lowering."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, Callable[[], str] | str] = {}
-
-    def add(self, stage: str, make: Callable[[], str]) -> None:
-        self._made[stage] = make
-
-    def __getitem__(self, stage: str) -> str:
-        text = self._made[stage]
-        if not isinstance(text, str):
-            text = self._made[stage] = text()
-        return text
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
-
-    def __len__(self) -> int:
-        return len(self._made)
-
-
-@dataclass(frozen=True, slots=True)
-class Compilation:
-    """The texts of the stages that were run: what `compile(until=...)` gives."""
-
-    name: str
-    texts: StageTexts = field(default_factory=StageTexts)
-
-    def stage(self, name: str) -> str:
-        """The text of a stage. CompileError for one that was not reached."""
-        if name not in self.texts:
-            raise CompileError(f"'{name}' is not among the stages that ran: {', '.join(self.texts)}")
-        return self.texts[name]
 
 
 class Options(TypedDict, total=False):
@@ -150,12 +101,6 @@ def compile(
             raise CompileError(f"{option}={flag!r:.40}: True or False")
     if training:
         updates = _with_own(network, tensors, updates or {})
-    compilation = Compilation(network.name)
-
-    def done(stage: str, text: Callable[[], str]) -> bool:
-        compilation.texts.add(stage, text)
-        return until == stage
-
     folder = open_cache() if cache and until is None and not debug else None
     key = ""
     if folder is not None:  # before anything that was requested is made
@@ -164,42 +109,12 @@ def compile(
         archive = folder.find(key)
         if archive is not None:
             return Executable(archive.manifest, archive.code, network.state, threads)
-    order = network.ancestors([*tensors, *(updates or {}).values()])
-    if done("declare", partial(_graph_text, network, order, derived=False)):
-        return compilation
-    if done("derive", partial(_graph_text, network, order, derived=True)):
-        return compilation
-    simplified = simplify(network, tensors, updates, sizes, accuracy, dtype, training)
-    if debug:
-        check_instances(simplified.trace)
-    if done("simplify", partial(print_formulas, simplified.program)):
-        return compilation
-    _check_sizes(simplified.program)
-    loops = lower(simplified.program)
-    if done("lower", partial(print_program, loops)):
-        return compilation
-    target = host()
-    left_out = {*disable, *INACCURATE} if accuracy == "tight" else disable
-    scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), left_out)
-    verify(scheduled)
-    if done("schedule", partial(print_program, scheduled)):
-        return compilation
-    emitted = emit(scheduled, target, debug)
-    if done("emit", lambda: emitted.text):
-        return compilation
-    names = [simplified.results[t.name] for t in tensors]
-    manifest = manifest_of(
-        scheduled,
-        plan(scheduled),
-        emitted,
-        target,
-        outputs=Outputs(structure, tuple(names), keys),
-        index_bounds=simplified.index_bounds,
-        extremes=simplified.extremes,
-        distributions=simplified.distributions,
-        stages=compilation.texts,
-    )
-    code = compile_object(emitted.text, target)
+    from graphnn.stages import Compilation, run_stages  # a program that is found needs no compiler
+
+    made = run_stages(tensors, structure, keys, updates or {}, sizes, dtype, accuracy, training, debug, until, disable)
+    if isinstance(made, Compilation):
+        return made
+    manifest, code = made
     if folder is not None:
         folder.store(key, Archive(manifest, code, {}, key))
     return Executable(manifest, code, network.state, threads)
@@ -264,16 +179,6 @@ def _with_own(network: Network, tensors: Sequence[Tensor], updates: Mapping[str,
     return {**network.updates_of([*tensors, *updates.values()]), **updates}
 
 
-def _check_sizes(program: FormulaProgram) -> None:
-    """CompileError for a size that no call could know, since no input of the program has it."""
-    known = {extent for array in program.arrays if array.role == "input" for extent in array.shape}
-    if unknown := [name for name in program.sizes if Size(name) not in known]:
-        raise CompileError(
-            f"no input that the outputs depend on has the extent {unknown[0]} by itself, so a call cannot know it: "
-            f'compile with sizes={{"{unknown[0]}": ...}}'
-        )
-
-
 def _check_options(
     threads: int | None, dtype: str | None, accuracy: str, until: str | None, network: Network, sizes: Mapping[str, int]
 ) -> None:
@@ -290,20 +195,3 @@ def _check_options(
             raise CompileError(f"sizes: the network has no symbolic size {name!r}; it has {', '.join(sorted(free))}")
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise CompileError(f"sizes: {name} is a nonnegative int, not {value!r}")
-
-
-def _graph_text(network: Network, order: Sequence[Tensor], derived: bool) -> str:
-    """A line per node: leaves with their types, op nodes as formulas; gradient nodes only where `derived`."""
-    lines = [f"network {network.name}"]
-    for node in order:
-        definition = node.definition
-        if definition is None:
-            lines.append(f"  {node.kind} {node.name}: {node.dtype}[{', '.join(map(str, node.shape))}]")
-        elif derived or not _is_derived(network, node):
-            names = tuple(o.name for o in network.operands(node))
-            lines.append(f"  {formula_text(definition, names, node.name)}")
-    return "\n".join(lines) + "\n"
-
-
-def _is_derived(network: Network, node: Tensor) -> bool:
-    return bool(network.graph.nodes[node.name].get("derived"))

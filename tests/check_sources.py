@@ -1,7 +1,7 @@
 """The rules that no linter knows, as a program: `python -m tests.check_sources` lists every breach under graphnn/.
 
-layering      errors <- declare <- {ops, derive, simplify} <- lower <- schedule <- emit <- run <- pipeline
-              <- {nn, check} <- {explain, exchange} <- demo <- {sklearn, cli}, function-local imports too
+layering      errors <- declare <- {ops, derive, simplify} <- lower <- schedule <- emit <- run <- stages
+              <- pipeline <- {nn, check} <- {explain, exchange} <- demo <- {sklearn, cli}, function-local imports too
 no sympy      where loaded programs run
 derivatives   none is written by hand: no fdiff, no vjp, no table of gradients
 no code       nothing turns text or bytes into code: eval, exec, pickle, sympify of text, ...
@@ -28,6 +28,7 @@ LAYERS = (
     ("schedule",),
     ("emit",),
     ("run",),
+    ("stages",),
     ("pipeline",),
     ("nn", "check"),
     ("explain", "exchange"),

@@ -7,7 +7,8 @@
     output.py   the same derivative in terms of the saved output (sigma' = y(1-y)), found by elimination
     solve.py    index equations: from scatter to gather
     adjoint.py  the adjoint of a definition by one access, as a recipe
-    sweep.py    the reverse sweep over the graph: gradients()
+    sweep.py    gradients(): the ways from x to y, and what has no gradient
+    reverse.py  the reverse sweep over the graph, when somebody looks
 
     minimal_filtering.py  the matrices of fast correlation algorithms, by interpolation; the scheduler uses them
 

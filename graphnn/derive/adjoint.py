@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import sympy
 from sympy.core.relational import Relational
@@ -23,10 +22,8 @@ from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType, Recipe, Step
 from graphnn.declare.notation import Operand, Reduction, axis_symbol
 from graphnn.derive.output import OUTPUT, through_output
-from graphnn.derive.scalar import differentiate
+from graphnn.derive.scalar import Ties, differentiate
 from graphnn.derive.solve import is_always, solve_indices
-
-Ties = Literal["first", "split"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,15 @@ t0*Abs(t0)    -> 2*Abs(t0)
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.scalars import PRIMITIVES
 from graphnn.errors import DeriveError
+
+Ties = Literal["first", "split"]  # of equal terms of a Max or Min reducer: which are selected
 
 
 class StepError(DeriveError):

@@ -17,9 +17,8 @@ from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import ELLIPSIS, Entry
 from graphnn.declare.op import Op
 from graphnn.declare.registry import OPS
-from graphnn.derive.adjoint import Ties
 from graphnn.derive.output import OUTPUT, through_output, through_quotient
-from graphnn.derive.scalar import differentiate
+from graphnn.derive.scalar import Ties, differentiate
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError, GraphnnError
 from graphnn.explain.formula import described, formula, latex, partials, words
@@ -27,7 +26,8 @@ from graphnn.explain.rewrites import equation, reduction_of, rewrite_steps
 from graphnn.explain.text import expression_text
 from graphnn.simplify.algebra import reduce_rational
 from graphnn.simplify.cost import cost
-from graphnn.simplify.engine import Accuracy, exposed_exponentials
+from graphnn.simplify.engine import exposed_exponentials
+from graphnn.simplify.formula import Accuracy
 from graphnn.simplify.instances import check_instances
 from graphnn.simplify.passes import Simplified, simplify
 from graphnn.simplify.rules import Trace

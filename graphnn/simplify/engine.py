@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import sympy
 
@@ -12,13 +11,12 @@ from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.bounded import as_product
 from graphnn.simplify.facts import Facts
+from graphnn.simplify.formula import Accuracy
 from graphnn.simplify.reductions import Sums, split_sum
 from graphnn.simplify.region import Assignment, contraction_factors, entries, inline, read, tidy_indices
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.shift import ShiftedSum, find_shift, shift_exponentials
 from graphnn.simplify.stability import stabilise
-
-Accuracy = Literal["fast", "tight"]
 
 
 def exposed_exponentials(form: sympy.Expr) -> int:

@@ -12,10 +12,10 @@ from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import axis_symbol, size_symbol
 from graphnn.simplify.clipped import compare_outputs
 from graphnn.simplify.convert import Arrays, Converter
-from graphnn.simplify.engine import Accuracy, Simplifier
+from graphnn.simplify.engine import Simplifier
 from graphnn.simplify.expr import DType, Expr, Origin
 from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
-from graphnn.simplify.formula import Array, FormulaProgram, Role
+from graphnn.simplify.formula import Accuracy, Array, FormulaProgram, Role
 from graphnn.simplify.mode import specialise
 from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read, stored_anyway
 from graphnn.simplify.rules import Trace

@@ -23,7 +23,7 @@ from tests.benchmarks.peers.graphnn_peer import declare, trainer
 from tests.benchmarks.timing import seconds
 from tests.benchmarks.works import STEPS, WORKS, Net
 
-# The functions that `pipeline.compile` calls, under the name of the stage that they are.
+# The functions that a compile calls, under the name of the stage that they are.
 STAGES = {
     "simplify": "simplify",
     "lower": "lower",
@@ -63,8 +63,8 @@ def measure(name: str) -> dict[str, float]:
 @contextmanager
 def _timed(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds of each stage's function while it is called by the module that runs it."""
-    places = {stage: ("graphnn.pipeline", function) for stage, function in STAGES.items()}
-    places["derive"] = ("graphnn.nn.training.trainer", "gradients")
+    places = {stage: ("graphnn.stages", function) for stage, function in STAGES.items() if stage != "load"}
+    places |= {"derive": ("graphnn.derive.reverse", "add_adjoints"), "load": ("graphnn.pipeline", "Executable")}
     started = []
     for stage, (module, function) in places.items():
         target = importlib.import_module(module)

@@ -9,7 +9,7 @@ import sympy
 import graphnn as gn
 from graphnn.declare.canonical import canonical_text
 from graphnn.declare.definition import OperandType, formula_text
-from graphnn.derive import sweep
+from graphnn.derive import reverse
 
 
 def network():
@@ -161,7 +161,7 @@ def test_a_text_is_the_same_before_and_after_and_derives_nothing(monkeypatch):
     net, loss = network()
     tensors = [loss, *gn.gradients(loss, list(net.parameters.values()))]
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "derive_adjoint", None)
+        patch.setattr(reverse, "derive_adjoint", None)
         before = canonical_text(net, tensors)
     list(net.graph)
     assert canonical_text(net, tensors) == before
@@ -176,7 +176,7 @@ def test_own_updates_are_found_without_deriving_unless_that_decides(own, monkeyp
     loss = gn.sum(x * x + count) if own else gn.sum(x * x)
     (gradient,) = gn.gradients(loss, [x])
     if not own:
-        monkeypatch.setattr(sweep, "derive_adjoint", None)
+        monkeypatch.setattr(reverse, "derive_adjoint", None)
     assert net.updates_of([gradient]) == {}
     assert net.updates_of([loss]).keys() == ({"count"} if own else set())
 

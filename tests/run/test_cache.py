@@ -11,8 +11,8 @@ import pytest
 import sympy
 
 import graphnn as gn
-from graphnn import pipeline
-from graphnn.derive import sweep
+from graphnn import pipeline, stages
+from graphnn.derive import reverse
 from graphnn.emit.target import host
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run import atomic
@@ -33,8 +33,8 @@ def folder(tmp_path, monkeypatch):
 def compiles(monkeypatch):
     """How often the compiler was run, as a list that grows."""
     runs = []
-    simplify = pipeline.simplify
-    monkeypatch.setattr(pipeline, "simplify", lambda *a, **k: (runs.append(1), simplify(*a, **k))[1])
+    simplify = stages.simplify
+    monkeypatch.setattr(stages, "simplify", lambda *a, **k: (runs.append(1), simplify(*a, **k))[1])
     return runs
 
 
@@ -175,7 +175,7 @@ QUESTIONS = (
 def test_whatever_is_asked_is_part_of_the_key_and_a_hit_derives_nothing(folder, compiles, monkeypatch):
     first = [asked(question) for question in QUESTIONS]
     assert len(compiles) == len(files(folder)) == len(QUESTIONS)
-    monkeypatch.setattr(sweep, "derive_adjoint", None)
+    monkeypatch.setattr(reverse, "derive_adjoint", None)
     for question, program in zip(QUESTIONS, first, strict=True):
         hit = asked(question)
         assert hit.manifest.to_json() == program.manifest.to_json()
@@ -222,8 +222,6 @@ def test_another_machine_or_version_has_another_key(folder, compiles, monkeypatc
     if part in ("cpu", "features"):
         other = type(here)(**{**pipeline.asdict(here), part: f"{getattr(here, part)},-nothing"})
         monkeypatch.setattr(pipeline, "host", lambda: other)
-        monkeypatch.setattr(pipeline, "compile_object", lambda text, target: compile_object(text, here))
-        from graphnn.run.jit import compile_object
     elif part == "graphnn":
         monkeypatch.setattr(cache_module, "_SOURCES", "other")
     else:
@@ -411,9 +409,9 @@ def test_where_the_folder_lies(monkeypatch, tmp_path):
 def test_processes_at_once_and_other_hash_seeds_share_entries(folder):
     script = """
         import hashlib, sys, numpy as np, graphnn as gn
-        from graphnn import pipeline
-        runs, simplify = [], pipeline.simplify
-        pipeline.simplify = lambda *a: (runs.append(1), simplify(*a))[1]
+        from graphnn import stages
+        runs, simplify = [], stages.simplify
+        stages.simplify = lambda *a: (runs.append(1), simplify(*a))[1]
         for factor in (2, 3, 4, 2, 3, 4):
             x = gn.Network("shared").input("x", (7,))
             assert np.allclose(gn.compile(gn.tanh(factor * x))(x=np.ones(7, "f")), np.tanh(factor))
@@ -430,3 +428,29 @@ def test_processes_at_once_and_other_hash_seeds_share_entries(folder):
     assert len(files(folder)) == 3
     assert len(list(folder.iterdir())) == 3
     assert int(start(3).communicate(timeout=120)[0]) == 0
+
+
+def test_another_process_takes_a_step_without_deriving_or_compiling(folder):
+    script = """
+        import hashlib, sys
+        import numpy as np
+        import graphnn as gn
+
+        net = gn.Network("digits")
+        x, y = net.input("x", ("N", 1, 28, 28)), net.input("y", ("N",), dtype="int64")
+        h = gn.conv2d(gn.models.lenet5(x, name="lenet")[:, :, None, None], 4, 1, name="more")
+        loss = gn.softmax_cross_entropy(gn.reshape(h, ("N", 4)), y)
+        trainer = gn.Trainer(loss, gn.Adam(gn.exponential_decay(0.1, 0.9), clip_norm=1.0), batch_size=4)
+        data = np.random.default_rng(0)
+        losses = [trainer.step(x=data.normal(size=(4, 1, 28, 28)).astype("f"), y=data.integers(0, 4, 4)) for _ in "12"]
+        state = {name: hashlib.sha256(value).hexdigest() for name, value in net.state.items()}
+        print([loss.hex() for loss in losses], state)
+        compiler = ("derive.reverse", "derive.adjoint", "simplify.passes", "lower", "schedule.passes", "emit.module")
+        print([part for part in compiler if f"graphnn.{part}" in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    (first, made), (second, found) = (
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() for _ in range(2)
+    )
+    assert first == second
+    assert made != found == "[]"

@@ -46,7 +46,7 @@ from graphnn.nn.training.snapshot import (
     put_state,
     take_snapshot,
 )
-from graphnn.nn.training.watch import find_first_bad, guard
+from graphnn.nn.training.watch import guard
 from graphnn.pipeline import compile
 from graphnn.run.boundary import by_keyword
 from graphnn.run.executable import Executable
@@ -207,6 +207,8 @@ class Trainer:
         return loss, not self.watch or math.isfinite(loss)
 
     def find_bad(self, batch: Arrays, rows: Any, when: str) -> NumericError:
+        from graphnn.nn.training.first_bad import find_first_bad  # a good step needs no formulas
+
         outputs = [self.loss, *(self._gradients if self.watch == "gradients" else [])]
         return find_first_bad(outputs, batch, self.dtype, self.batch_symbol, rows, when)
 
