@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import names_in, offset_of, product, slope, total, written_by
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
 
 ZERO, ONE = constant("i64", 0), constant("i64", 1)
-PREFETCH_TERMS = 64  # a tile over fewer terms is done before the lines are there
 
 
 def emit_contract(context: EmitContext, contract: Contract) -> None:
@@ -205,8 +203,7 @@ class _Contraction:
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
                 m = Span(w.binary("add", m_first, rows.index), rows.step)
                 n = Span(w.binary("add", n_first, columns.index), count)
-                if self._is_long():
-                    prefetch_epilogue(context, c, m, n)
+                prefetch_epilogue(context, c, m, n)
                 self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
                 self._epilogue(m, n, columns.step, sums, ragged)
 
@@ -224,11 +221,6 @@ class _Contraction:
             columns = Span(w.binary("add", first, block.index), count)
             ragged = (_known(extent_of(c.n)) or 1) % self.lanes > 0
             self._epilogue(row, columns, constant("i64", BLOCK), stream.totals, ragged)
-
-    def _is_long(self) -> bool:
-        """Whether there are many terms, or so many that nobody knows how many."""
-        extents = [_known(extent_of(r)) for r in self.contract.k]
-        return prod(e for e in extents if e is not None) >= PREFETCH_TERMS or None in extents
 
     def _grid(self, m_extent: Value, n_extent: Value, height: int, width: int) -> Grid | None:
         """The tiles of this thread, where a kernel is divided along them."""

@@ -42,6 +42,12 @@ def test_sums_of_many_terms_prefetch_what_they_store_to(k: int | str, expected: 
     assert prefetches(product_program(33, 37, k)) == expected
 
 
+@pytest.mark.parametrize(("rows", "k", "expected"), [(1 << 14, 15, []), (1 << 14, 16, ["1"]), (1 << 13, 16, [])])
+def test_sums_of_some_terms_prefetch_what_no_cache_holds(rows: int, k: int, expected: list[str]) -> None:
+    """16,384 x 33 float32 are more than 2 MB."""
+    assert prefetches(product_program(rows, 33, k)) == expected
+
+
 def test_a_place_that_is_loaded_and_stored_is_asked_for_once() -> None:
     body = (Store("C", (M, N), op("add", ACC, op("mul", Load("C", (M, N), "float32"), Load("Z", (M, N), "float32")))),)
     assert sorted(prefetches(with_body(body))) == ["0", "1"]
