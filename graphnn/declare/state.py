@@ -34,8 +34,10 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         """Draw every value again. A variable's value depends on the seed and its own name and shape only."""
         self._seed = seed
         for name in self._network.state_variables:
-            value = self._draw(name)
-            self.buffer(name, str(self.buffer(name).dtype))[...] = value
+            if name in self._values:
+                self._values[name][...] = self._draw(name)
+            else:
+                self.buffer(name)
         self.version += 1
 
     def _draw(self, name: str) -> npt.NDArray[Any]:
@@ -65,12 +67,18 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         return view
 
     def __setitem__(self, name: str, value: Any) -> None:
-        target, array = self.buffer(name), np.asarray(value)
+        array = np.asarray(value)
+        if name in self._network.initializers and name not in self._values:  # then there is nothing to draw
+            tensor = self._network[name]
+            target = np.empty(tuple(map(int, tensor.shape)), tensor.dtype)
+        else:
+            target = self.buffer(name)
         if array.shape != target.shape:
             raise ShapeError(f"'{name}' has shape {target.shape}; the value given has shape {array.shape}")
         if not np.can_cast(array.dtype, target.dtype, casting="same_kind"):
             raise GraphError(f"'{name}' is {target.dtype}; the value given is {array.dtype}: use .astype")
         target[...] = array
+        self._values[name] = target
         self.version += 1
 
     def __delitem__(self, name: str) -> None:

@@ -45,13 +45,17 @@ Kind = Literal["serial", "parallel", "vector"]
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A multi-dimensional array. `layout` lists the logical axes from slowest to fastest in memory."""
+    """A multi-dimensional array. `layout` lists the logical axes from slowest to fastest in memory.
+
+    `also` names the arrays that live in it one after the other, beside the one that gave it its name.
+    """
 
     name: str
     dtype: DType
     shape: tuple[Expr, ...]
     role: Role
     layout: tuple[int, ...]
+    also: tuple[str, ...] = ()
 
 
 class Node:

@@ -64,7 +64,8 @@ def _buffer(buffer: Buffer) -> str:
     shape = ", ".join(map(text, buffer.shape))
     row_major = buffer.layout == tuple(range(len(buffer.shape)))
     layout = "" if row_major else f" layout ({', '.join(map(str, buffer.layout))})"
-    return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{layout}"
+    also = f", also {', '.join(buffer.also)}" if buffer.also else ""
+    return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{layout}{also}"
 
 
 def _ranges(ranges: tuple[Range, ...]) -> str:

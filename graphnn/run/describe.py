@@ -34,7 +34,7 @@ def manifest_of(
     return Manifest(
         name=program.name,
         sizes=program.sizes,
-        buffers=tuple(BufferSpec(b.name, b.dtype, b.shape, b.role, b.layout) for b in program.buffers),
+        buffers=tuple(BufferSpec(b.name, b.dtype, b.shape, b.role, b.layout, b.also) for b in program.buffers),
         outputs=outputs,
         index_bounds=tuple(index_bounds),
         extremes=tuple(extremes),

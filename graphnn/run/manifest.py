@@ -30,13 +30,17 @@ Structure = Literal["single", "list", "dict"]
 
 @dataclass(frozen=True, slots=True)
 class BufferSpec:
-    """An array of the entry: extents are size expressions, `layout` its logical axes from slowest to fastest."""
+    """An array of the entry: extents are size expressions, `layout` its logical axes from slowest to fastest.
+
+    `also` names the arrays of the program that live in it as well, each when the one before is no longer needed.
+    """
 
     name: str
     dtype: DType
     shape: tuple[Expr, ...]
     role: Role
     layout: tuple[int, ...]
+    also: tuple[str, ...] = ()
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -149,7 +153,8 @@ class Manifest:
         return {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "buffers": [
-                [b.name, b.dtype, [encode_extent(e) for e in b.shape], b.role, list(b.layout)] for b in self.buffers
+                [b.name, b.dtype, [encode_extent(e) for e in b.shape], b.role, list(b.layout), list(b.also)]
+                for b in self.buffers
             ],
             "outputs": [self.outputs.structure, list(self.outputs.buffers), list(self.outputs.keys)],
             "index_bounds": [[name, encode_extent(extent)] for name, extent in self.index_bounds],
@@ -189,13 +194,14 @@ def _read_choice(data: object, kind: Any) -> Any:
 
 
 def _read_buffer(data: object) -> BufferSpec:
-    name, dtype, shape, role, layout = read_list(data)
+    name, dtype, shape, role, layout, also = read_list(data)
     return BufferSpec(
         name=read_text(name),
         dtype=_read_choice(dtype, DType),
         shape=tuple(map(decode_extent, read_list(shape))),
         role=_read_choice(role, Role),
         layout=tuple(map(read_integer, read_list(layout))),
+        also=read_texts(also),
     )
 
 

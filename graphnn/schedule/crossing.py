@@ -6,7 +6,6 @@ that stores y[i, j], with i in the lanes, runs row by row, with j in the lanes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from graphnn.lower.ir import Fold, For, Let, Store
@@ -37,15 +36,16 @@ def crosses(stride: Stride, buffer: str, index: tuple[Expr, ...], along: str, la
 def runs_by_rows(loop: For, stride: Stride, lanes: str) -> bool:
     """Whether a loop in vector code may, and should, run with its own axis in the lanes, for one lane after the other.
 
-    Its statements are plain, it stores along memory what nothing else in it touches, and all loads follow the axis or
-    do not move with it. An access of it goes across the lanes.
+    Its statements are plain, what it stores lies along memory and is touched at one index alone, and all loads follow
+    the axis or do not move with it. An access of it goes across the lanes.
     """
     if not all(isinstance(s, Let | Store) for s in loop.body):
         return False
     found = accesses(loop.body)
-    times = Counter(access.buffer for access in found)
+    stored = {a.buffer: a.index for a in found if a.writes}
     return (
-        all(stride(a.buffer, a.index, loop.axis) == 1 and times[a.buffer] == 1 for a in found if a.writes)
+        all(stride(buffer, index, loop.axis) == 1 for buffer, index in stored.items())
+        and all(a.index == stored.get(a.buffer, a.index) for a in found)
         and all(stride(a.buffer, a.index, loop.axis) in (0, 1) for a in found)
         and any(crosses(stride, a.buffer, a.index, loop.axis, lanes) for a in found)
     )

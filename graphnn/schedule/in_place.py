@@ -8,8 +8,8 @@ from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
 from graphnn.schedule.reorder import Order
-from graphnn.schedule.statements import prune, rewrite
-from graphnn.simplify.expr import Axis, Const, Expr, Load, transform
+from graphnn.schedule.statements import prune, rename_buffer
+from graphnn.simplify.expr import Axis, Const, Expr, Load
 
 
 def in_place(program: Program, machine: Machine) -> Program:
@@ -53,20 +53,7 @@ def _merge_copy(program: Program, order: Order, copy: Stmt, state: str, temp: st
         order.remove(placed)
         order.insert(last, producer.stmt)
     for found in order.touching((temp,)):
-        order.replace(found, _to_state(found.effects.stmt, state, temp))
-
-
-def _to_state(stmt: Stmt, state: str, temp: str) -> Stmt:
-    """A statement with the state in the place of the temp."""
-
-    def load(expr: Expr) -> Expr:
-        return transform(expr, lambda e: replace(e, buffer=state) if isinstance(e, Load) and e.buffer == temp else None)
-
-    def store(stmt: Stmt) -> Stmt:
-        return replace(stmt, buffer=state) if isinstance(stmt, Store) and stmt.buffer == temp else stmt
-
-    (changed,) = rewrite((stmt,), load, store)
-    return changed
+        order.replace(found, *rename_buffer((found.effects.stmt,), temp, state))
 
 
 def _copied(program: Program, stmt: Stmt) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, substitute, walk
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, substitute, transform, walk
 from graphnn.simplify.once import once
 
 Body = tuple[Stmt, ...]
@@ -106,6 +106,20 @@ def rename(body: Body, names: dict[str, str]) -> Body:
                 return stmt
 
     return rewrite(body, lambda expr: substitute(expr, mapping), binder)
+
+
+def rename_buffer(body: Iterable[Stmt], old: str, new: str) -> Body:
+    """Every access to one buffer, as an access to another."""
+
+    def load(expr: Expr) -> Expr:
+        return transform(expr, lambda e: replace(e, buffer=new) if isinstance(e, Load) and e.buffer == old else None)
+
+    def store(stmt: Stmt) -> Stmt:
+        return replace(stmt, buffer=new) if isinstance(stmt, Store | Accumulate) and stmt.buffer == old else stmt
+
+    return tuple(
+        stmt if old not in reads((stmt,)) | writes((stmt,)) else rewrite((stmt,), load, store)[0] for stmt in body
+    )
 
 
 def rewrite(body: Body, visit: Callable[[Expr], Expr], then: Callable[[Stmt], Stmt] | None = None) -> Body:

@@ -27,10 +27,10 @@ def test_through_json_and_back() -> None:
 
 def test_extents_are_expressions_of_sizes() -> None:
     extent = Op("add", (Op("floordiv", (Size("N"), index_constant(2)), "int64"), index_constant(1)), "int64")
-    spec = BufferSpec("u", "float64", (extent, index_constant(3)), "temp", (1, 0))
+    spec = BufferSpec("u", "float64", (extent, index_constant(3)), "temp", (1, 0), ("v",))
     manifest = changed(MANIFEST, buffers=(*MANIFEST.buffers, spec))
     data = manifest.to_json()
-    assert data["buffers"][-1] == ["u", "float64", [["add", ["floordiv", "N", 2], 1], 3], "temp", [1, 0]]
+    assert data["buffers"][-1] == ["u", "float64", [["add", ["floordiv", "N", 2], 1], 3], "temp", [1, 0], ["v"]]
     assert Manifest.from_json(data) == manifest
 
 
