@@ -136,7 +136,7 @@ class Requests:
         Whatever a request was asked about counts as part of its results.
         """
         requests: dict[Request, None] = {}
-        nodes: dict[Tensor, None] = {}
+        nodes: dict[str, Tensor] = {}
         groups = [list(tensors)]
 
         def declared(group: Sequence[Tensor]) -> list[Tensor]:
@@ -147,10 +147,13 @@ class Requests:
                     groups.append(list(request.sources))
             return [tensor for tensor, origin in zip(group, origins, strict=True) if origin is None]
 
+        def unknown_operands(node: Tensor) -> list[Tensor]:
+            return [operand for operand in declared(self._network.operands(node)) if operand.name not in nodes]
+
         for group in groups:  # which grows
-            order = self._network.ancestors(declared(group), lambda node: declared(self._network.operands(node)))
-            nodes |= dict.fromkeys(order)
-        return list(nodes), list(requests)
+            roots = [tensor for tensor in declared(group) if tensor.name not in nodes]
+            nodes |= {node.name: node for node in self._network.ancestors(roots, unknown_operands)}
+        return list(nodes.values()), list(requests)
 
     def take_back(self, before: int, nodes: int) -> list[str]:
         """Forget the requests but the first `before`. Gives the nodes to be removed: all but the first `nodes`.

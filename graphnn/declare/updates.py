@@ -35,9 +35,11 @@ def reached_updates(network: Network, tensors: Sequence[Tensor]) -> dict[str, Te
         return {}
     certain = [tensor for tensor in tensors if network.requests.origin(tensor) is None]
     found = _reached(network, certain)
-    if len(certain) < len(tensors) and found.keys() != _reached(network, network.requests.reach(tensors)[0]).keys():
-        return _reached(network, tensors)
-    return found
+    if found.keys() == network.updates.keys() or len(certain) == len(tensors):
+        return found
+    if found.keys() == _reached(network, network.requests.reach(tensors)[0]).keys():
+        return found
+    return _reached(network, tensors)
 
 
 def _reached(network: Network, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -45,6 +47,6 @@ def _reached(network: Network, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     while True:
         reached = {t.name for t in network.ancestors([*tensors, *found.values()])}
         more = {name: value for name, value in network.updates.items() if name in reached}
-        if more.keys() == found.keys():
+        if more.keys() in (found.keys(), network.updates.keys()):
             return more
         found = more

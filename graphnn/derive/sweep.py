@@ -66,13 +66,17 @@ def find_flows(network: Network, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> 
     declared is an error. Raises DeriveError for that, and for an x with no way but through integers and conditions.
     """
     order = network.ancestors(ys)
-    reaching = _reaching(network, order, {x.name for x in xs})
+    operands_of = {node.name: network.operands(node) for node in order}
+    reaching = {x.name for x in xs}  # by a float path
+    for node in order:
+        if node.dtype in FLOATS and any(o.name in reaching for o in operands_of[node.name]):
+            reaching.add(node.name)
     found, flat = {y.name for y in ys}, False
     flows = []
     for node in reversed(order):
         if node.name not in found or node.name not in reaching:
             continue
-        definition, operands = node.definition, network.operands(node)
+        definition, operands = node.definition, operands_of[node.name]
         ways: list[tuple[int, Tensor]] = []
         for number, access in enumerate(() if definition is None else definition.accesses):
             operand = operands[access.operand]
@@ -98,15 +102,6 @@ def find_flows(network: Network, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> 
                 "there is no gradient"
             )
     return flows
-
-
-def _reaching(network: Network, order: Sequence[Tensor], wanted: set[str]) -> set[str]:
-    """The nodes through which a float path leads from the wanted ones."""
-    reaching = set(wanted)
-    for node in order:
-        if node.dtype in FLOATS and any(o.name in reaching for o in network.operands(node)):
-            reaching.add(node.name)
-    return reaching
 
 
 def label_of(ys: Sequence[Tensor]) -> str:
