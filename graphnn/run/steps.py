@@ -11,7 +11,7 @@ from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import prod
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,7 @@ class Steps:
         self._outputs: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
         self._pace = 0.0  # seconds a step, in the latest run
+        self._busy = False  # a thread that is about to set it finds STOP set
 
     @property
     def done(self) -> int:
@@ -121,6 +122,16 @@ class Steps:
         """End the run, or the next one where none is, before its next step."""
         self._words[StepsWord.STOP] = 1
 
+    def reset(self) -> None:
+        """No steps are made: what `done` and `losses` tell of from now on is the next run."""
+        self._words[StepsWord.DONE] = 0
+
+    def pause(self) -> None:
+        """Stop, and return when no step is being made. A signal handler may call it while `run` waits."""
+        self.stop()
+        while self._busy:
+            sleep(1e-3)
+
     def forget(self) -> None:
         """Hold no arrays of a stretch any longer."""
         self._read = self._stretch = None
@@ -135,7 +146,8 @@ class Steps:
         raised when they have stopped. Raises BoundaryError, before any step, for arrays that do not fit.
         """
         words, call, read = self._words, self._call, self._read
-        words[StepsWord.DONE], self._total.value = 0, total
+        self.reset()
+        self._total.value = total
         if read is None or not read.stretch.like(stretch) or read.spans != [*map(span, read.arrays)]:
             self._read = read = self._prepare(stretch)
         if self._stretch is not stretch:
@@ -206,13 +218,20 @@ class Steps:
 
     def _drive(self, steps: int, report: Callable[[int], None] | None) -> int:
         """Run the loop and return its code."""
-        function, start = native_steps(), perf_counter()
+        start = perf_counter()
         if 0 < steps * self._pace < DIRECT:
-            code = function(self._address)
+            code = self._loop()
         else:
-            code = _wait_for(lambda: function(self._address), self.stop, lambda: report and report(self.done))
+            code = _wait_for(self._loop, self.stop, lambda: report and report(self.done))
         self._pace = (perf_counter() - start) / max(self.done, 1)
         return code
+
+    def _loop(self) -> int:
+        self._busy = True
+        try:
+            return native_steps()(self._address)
+        finally:
+            self._busy = False
 
 
 @dataclass(frozen=True, slots=True)

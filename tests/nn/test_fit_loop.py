@@ -265,6 +265,25 @@ def test_the_error_of_another_signal_handler_stops_it_likewise(uninterrupted: di
     assert state(trainer) == uninterrupted
 
 
+def test_a_signal_handler_may_save_while_steps_are_made(tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    trainer, data = long()
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: trainer.save(tmp_path / "saved"))
+    try:
+        thread = during(trainer, 1000, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        trainer.fit(data, 2, progress=False)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert state(trainer) == uninterrupted
+    again = long()[0]
+    again.restore(tmp_path / "saved")
+    made = len(again.history.steps)
+    assert 1000 <= made == again.position.batch == again.network.state["adam.t"] < 100_000
+    again.fit(data, 2, progress=False, resume=True)
+    assert state(again) == uninterrupted
+    assert again.history.to_dict() == trainer.history.to_dict()
+
+
 def test_fits_in_several_threads_at_once(uninterrupted: dict[str, bytes]) -> None:
     made = [long() for _ in range(3)]
     threads = [threading.Thread(target=t.fit, args=(data, 2), kwargs={"progress": False}) for t, data in made]

@@ -14,7 +14,8 @@ def recorded():
     history = History()
     history.record(1.0, {"val_loss": 1.5, "accuracy": 0.25})
     history.record(0.5, {"val_loss": 1.25, "accuracy": 0.75})
-    history.steps.extend(np.array([1.25, 0.75, 0.5]))
+    history.steps.put(0, np.array([1.25, 0.75, 0.25]))
+    history.steps.put(2, np.array([0.5]))
     return history
 
 

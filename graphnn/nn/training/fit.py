@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from graphnn.nn.training.interrupt import Interrupts
 from graphnn.nn.training.position import Position, set_generator
 from graphnn.nn.training.progress import Bar
 from graphnn.nn.training.snapshot import match_memories, memories_of
-from graphnn.run.steps import Stretch
+from graphnn.run.steps import Steps, Stretch
 
 if TYPE_CHECKING:
     from graphnn.nn.training.trainer import Trainer
@@ -115,18 +115,17 @@ def run_stretch(
     history, position = trainer.history, trainer.position
     steps, made = trainer.steps(stretch.size), 0
     while made < stretch.steps and not (position.stopped or len(history.steps) >= fit.steps):
-        before = len(history.steps)
+        before, record = len(history.steps), record_of(trainer, fit, steps)
         due = [callback.due(before) for callback in fit.callbacks]
         count = int(min(stretch.steps - made, fit.steps - before, *due))
         report = partial(_show, bar, before)
+        trainer.underway = partial(_settle, steps, record)
         with interrupts.step(steps.stop):
             try:
                 finite = steps.run(stretch, made, count, position.total, report)
             finally:
-                if steps.done:
-                    history.steps.extend(steps.losses)
-                    position.batch, position.total = position.batch + steps.done, steps.total
-                    position.waiting = len(fit.callbacks)
+                record()
+                trainer.underway = None
         made += steps.done
         if not finite:
             when = f"epoch {history.epochs + 1}, step {len(history.steps) + 1}"
@@ -135,6 +134,29 @@ def run_stretch(
             raise trainer.find_bad(stretch.batch(made), rows, when)
         bar.show(len(history.steps))
         tell(trainer, fit)
+
+
+def record_of(trainer: Trainer, fit: Fit, steps: Steps) -> Callable[[], None]:
+    """What writes the steps of the next run, as many as it has made, into history and position.
+
+    Called again, even in the middle of a call, it does the same again: a signal handler may save the trainer.
+    """
+    history, position = trainer.history, trainer.position
+    before, batch = len(history.steps), position.batch
+    steps.reset()
+
+    def record() -> None:
+        if steps.done:
+            history.steps.put(before, steps.losses)
+            position.batch, position.total = batch + steps.done, steps.total
+            position.waiting = len(fit.callbacks)
+
+    return record
+
+
+def _settle(steps: Steps, record: Callable[[], None]) -> None:
+    steps.pause()
+    record()
 
 
 def _show(bar: Bar, before: int, done: int) -> None:

@@ -26,9 +26,9 @@ class Losses(Sequence[float]):
     def __init__(self, values: Iterable[float] = ()) -> None:
         self._values = array("d", values)
 
-    def extend(self, values: npt.NDArray[np.float64]) -> None:
-        """Append an array of them."""
-        self._values.frombytes(values.tobytes())
+    def put(self, first: int, values: npt.NDArray[np.float64]) -> None:
+        """Let these be what comes from number `first` on. No signal handler sees half of it."""
+        self._values[first:] = array("d", values.tobytes())
 
     @overload
     def __getitem__(self, place: int, /) -> float: ...

@@ -123,6 +123,7 @@ class Trainer:
         self.position.begin_epoch(self.generator)
         self.callbacks: list[Callback] = []  # of the latest fit
         self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
+        self.underway: Callable[[], None] | None = None  # ends the steps that a fit is making, and records them
         self._steps: dict[int | None, Executable] = {}
         self._loops: dict[Executable, Steps] = {}
         self._evaluators: dict[tuple[tuple[str, Tensor], ...], Executable] = {}
@@ -217,8 +218,11 @@ class Trainer:
 
         It holds the state of the network (parameters, slots, statistics, counters), the generator of row orders, the
         position in the epoch, the history and what callbacks remember. The file is replaced whole: whatever happens
-        meanwhile, a complete one is there. Raises OSError as `open` does.
+        meanwhile, a complete one is there. During a `fit`, callbacks and signal handlers may call it: steps that are
+        being made end first, and go on afterwards. Raises OSError as `open` does.
         """
+        if self.underway is not None:
+            self.underway()
         memories = memories_of(self.callbacks) if self.restored is None else self.restored
         write_checkpoint(path, take_snapshot(self, memories))
 
