@@ -9,7 +9,8 @@ split_reductions.py  long folds -> levels of short chains
 in_place.py          next state and copy -> store to the state
 layout.py            the memory order of temps
 fuse.py              nests -> one nest; match.py when it is legal, forward.py values in registers
-filtering.py         correlations.py with fewer products: algorithms.py, filter_choice.py by cost, filtered_tiles.py
+filtering.py         correlations.py and kernel_gradients.py with fewer products; algorithms.py, filter_choice.py,
+                     and the statements: tiles.py, filtered_tiles.py, filtered_kernels.py
 vectorise.py         kinds of loops; loops.py the cheapest loop for the lanes
 cost.py              what a statement costs on a machine.py
 memory.py            plan(): lifetimes and offsets

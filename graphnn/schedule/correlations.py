@@ -44,6 +44,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """The window that slides along rows of an image, if one does, and the one that slides along its columns."""
+
+    row: Window | None
+    column: Window
+
+
+@dataclass(frozen=True, slots=True)
 class Correlation:
     """sum over rest and taps of kernel[m, rest, taps]*data[rest, places + taps], in loops over the places of `row`.
 
@@ -55,8 +63,7 @@ class Correlation:
     kernel: Load
     data: Load
     outer: tuple[Range, ...]
-    row: Window | None
-    column: Window
+    windows: Windows
     rest: tuple[Range, ...]
     swapped: bool
 
@@ -74,8 +81,12 @@ class Correlation:
         return replace(self.contract, m=places) if self.swapped else replace(self.contract, n=places)
 
     @property
-    def windows(self) -> tuple[Window, ...]:
-        return (self.column,) if self.row is None else (self.row, self.column)
+    def row(self) -> Window | None:
+        return self.windows.row
+
+    @property
+    def column(self) -> Window:
+        return self.windows.column
 
     @property
     def loops(self) -> tuple[Range, ...]:
@@ -100,24 +111,24 @@ def find_correlation(loops: Sequence[Range], contract: Contract, lanes: int) -> 
         places = contract.m if swapped else contract.n
         if not isinstance(kernel, Load) or not isinstance(data, Load):
             continue
-        column = next((w for k in contract.k if (w := _window(places, k, data)) and w.step % lanes == 0), None)
+        column = next((w for k in contract.k if (w := find_window(places, k, data)) and w.step % lanes == 0), None)
         if column is None or (known_extent(places) or 0) % column.step:
             continue
         outer, row = tuple(loops), None
         if outer and outer[-1].axis not in axes_of(kernel):
             others = [k for k in contract.k if k != column.taps]
-            row = next((w for k in others if (w := _window(outer[-1], k, data)) and w.step == 1), None)
+            row = next((w for k in others if (w := find_window(outer[-1], k, data)) and w.step == 1), None)
         if row is not None:
             outer = outer[:-1]
         rest = tuple(k for k in contract.k if k != column.taps and (row is None or k != row.taps))
-        found = Correlation(contract, kernel, data, outer, row, column, rest, swapped)
-        moved = (*(w.place for w in found.windows), found.filters)
-        return found if all(_is_independent(r, moved, contract) for r in moved) else None
+        found = Correlation(contract, kernel, data, outer, Windows(row, column), rest, swapped)
+        moved = (*(() if row is None else (row.place,)), places, found.filters)
+        return found if run_in_any_order(moved, contract) else None
     return None
 
 
-def _window(place: Range, taps: Range, data: Load) -> Window | None:
-    """The window of one axis of k along a loop, where no other index of the data holds either of them."""
+def find_window(place: Range, taps: Range, data: Load) -> Window | None:
+    """The window of two axes, where one index of the data holds both and no other holds either."""
     held = [e for e in data.index if {place.axis, taps.axis} & set(axes_of(e))]
     if len(held) != 1:
         return None
@@ -128,7 +139,7 @@ def _window(place: Range, taps: Range, data: Load) -> Window | None:
     return Window(place, taps, abs(inner[0]), inner[0] < 0)
 
 
-def _is_independent(loop: Range, loops: Sequence[Range], contract: Contract) -> bool:
-    """Whether the iterations of a loop may run in any order: results are stored in another one."""
-    inside = {r.axis: known_extent(r) for r in loops if r != loop} | extents_inside(contract.body)
-    return independent(loop, contract.body, inside)
+def run_in_any_order(loops: Sequence[Range], contract: Contract) -> bool:
+    """Whether a contraction's body may run in any order of some of the loops around it, its m and n among them."""
+    inside = {r.axis: known_extent(r) for r in loops} | extents_inside(contract.body)
+    return all(independent(r, contract.body, {a: e for a, e in inside.items() if a != r.axis}) for r in loops)

@@ -7,30 +7,34 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from graphnn.lower.ir import Buffer, Contract, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of
 from graphnn.schedule.algorithms import FEWEST_TERMS, accurate, algorithm
 from graphnn.schedule.correlations import Correlation
 from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel, volume
-from graphnn.schedule.filtered_tiles import Plan
+from graphnn.schedule.kernel_gradients import KernelGradient
 from graphnn.schedule.linear_maps import Lets, nested
+from graphnn.schedule.tiles import Plan
 from graphnn.simplify.expr import Axis, Load, Local, Range, index_constant
 
+PARTS = 128  # of a sum that are added one after the other
 
-def cheapest_plan(c: Correlation, model: CostModel) -> Plan | None:
-    """The cheapest plan for a correlation; None where it is cheaper as it is, or too short a sum to be as accurate."""
-    if volume(c.rest) < FEWEST_TERMS:
-        return None
-    least = volume(c.loops) * model.contraction(c.contract)
-    best = None
-    for plan in _plans(c):
-        cost = _cost(c, plan, model)
-        if cost < least:
-            least, best = cost, plan
-    return best
+
+def cheapest_plan(c: Correlation | KernelGradient, model: CostModel) -> Plan | None:
+    """The cheapest plan of those that are accurate enough; None where the contraction is cheapest as it is."""
+    if isinstance(c, Correlation):
+        least = volume(c.loops) * model.contraction(c.contract)
+        costs = [(_cost(c, plan, model), plan) for plan in _plans(c)]
+    else:
+        least = volume((*c.outer, *c.taps)) * model.contraction(c.contract)
+        costs = [(_gradient_cost(c, plan, model), plan) for plan in _gradient_plans(c)]
+    cost, best = min(costs, key=lambda pair: pair[0], default=(least, None))
+    return best if cost < least else None
 
 
 def _plans(c: Correlation) -> Iterator[Plan]:
+    if volume(c.rest) < FEWEST_TERMS:
+        return
     sizes = (1 if c.row is None else c.row.size, c.column.size)
     for m_row, m_column in accurate(volume(c.rest), *sizes):
         rows = 1 if c.row is None else c.row.places // m_row
@@ -85,6 +89,49 @@ def _products(c: Correlation, width: int) -> Contract:
 
 def _columns(width: int) -> Range:
     return Range("q", ZERO, index_constant(width))
+
+
+def _gradient_plans(c: KernelGradient) -> Iterator[Plan]:
+    """Plans whose tiles cover all places, in sums of at most as many parts as have one chain elsewhere."""
+    row, column = c.windows.row, c.windows.column
+    sizes = (1 if row is None else row.size, column.size)
+    if volume(c.rest) > PARTS:
+        return
+    for m_row, m_column in accurate(1, *sizes):
+        rows, columns = 1 if row is None else row.places // m_row, column.places // m_column
+        if column.places % m_column or (row is not None and row.places % m_row):
+            continue
+        for tiles in range(1, columns + 1):
+            if columns % tiles == 0 and rows * columns // tiles <= PARTS:
+                yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), tiles)
+
+
+def _gradient_cost(c: KernelGradient, plan: Plan, model: CostModel) -> float:
+    """The instructions of all statements that `filter_kernel_gradient` makes, and lines as in `_cost`."""
+    contract, lanes = c.contract, model.lanes(c.contract.body)
+    row, column = c.windows.row, c.windows.column
+    tiles = (1 if row is None else row.places // plan.row.m) * (column.places // plan.column.m)
+    m, n, step = volume((contract.m,)), volume((contract.n,)), column.step
+    data, errors = _work(plan, "data") + plan.products, _work(plan, "outputs") + plan.products
+    first, second = (data, errors) if c.data_first else (errors, data)
+    factors = tiles * step * (m / lanes * first + math.ceil(n / lanes) * second)
+
+    width = plan.tiles * step
+    q, dtype = _columns(width), c.data.dtype
+    for name, ranges in (("E", (contract.m, q)), ("V", (q, contract.n)), ("S", (contract.m, contract.n))):
+        shape = tuple(map(extent_of, ranges))
+        model = model.beside(Buffer(name, dtype, shape, "temp", default_layout(shape)))
+    i, k, j = Axis(contract.m.axis), Axis(q.axis), Axis(contract.n.axis)
+    added = Accumulate("S", (i, j), "sum", Local("s", dtype))
+    product = Contract("s", contract.m, contract.n, (q,), Load("E", (i, k), dtype), Load("V", (k, j), dtype), (added,))
+    lines = plan.products * (width * (m + n) + m * n) / LINE
+    misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
+    stretches = tiles / plan.tiles * (plan.products * model.contraction(product) + misses)
+
+    elements = m * math.ceil(n / lanes)
+    body = volume(c.taps) * model.body(contract.body, contract.n.axis, lanes)
+    results = elements * (_work(plan, "kernel") + body + plan.products * (2 + 3 * volume(c.rest)))
+    return volume(c.outer) * (volume(c.rest) * (factors + stretches) + results)
 
 
 def _work(plan: Plan, matrix: Literal["outputs", "kernel", "data"]) -> int:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from graphnn.lower.ir import Buffer, For, Program, Stmt
+from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt
 from graphnn.schedule.correlations import Correlation, find_correlation
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.filter_choice import cheapest_plan
-from graphnn.schedule.filtered_tiles import Plan, filter_tiles
+from graphnn.schedule.filtered_kernels import filter_kernel_gradient
+from graphnn.schedule.filtered_tiles import filter_tiles
+from graphnn.schedule.kernel_gradients import KernelGradient, find_kernel_gradient
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
 from graphnn.schedule.statements import Body, names_in, writes
+from graphnn.schedule.tiles import Filtered, Plan
 from graphnn.simplify.expr import Const, Range
 
-Choice = Callable[[Correlation, CostModel], Plan | None]
+Choice = Callable[[Correlation | KernelGradient, CostModel], Plan | None]
 
 
 def filtering(program: Program, machine: Machine) -> Program:
@@ -58,18 +61,30 @@ class _Run:
     def _visit(self, stmt: Stmt, around: tuple[Range, ...], written: frozenset[str], kernels: list[Stmt]) -> Body:
         nest = peel(stmt)
         if nest.contract is not None:
-            found = find_correlation(nest.outer, nest.contract, self.machine.lanes(nest.contract.a.dtype))
-            known = all(isinstance(bound, Const) for r in around for bound in (r.lo, r.hi))
-            plan = None
-            if found is not None and known and found.kernel.buffer not in written:
-                plan = self.choose(found, self.model)
-            if found is None or plan is None:
+            made = self._filter(nest.outer, nest.contract, around, written)
+            if made is None:
                 return (stmt,)
-            made = filter_tiles(found, plan, around, self.names)
-            kernels += made.kernel
+            kernels += made.ahead
             self.buffers.extend(made.buffers)
             return made.body
         if not isinstance(stmt, For):
             return (stmt,)
         inner = (*around, Range(stmt.axis, stmt.lo, stmt.hi))
         return (replace(stmt, body=tuple(s for part in stmt.body for s in self._visit(part, inner, written, kernels))),)
+
+    def _filter(
+        self, loops: tuple[Range, ...], contract: Contract, around: tuple[Range, ...], written: frozenset[str]
+    ) -> Filtered | None:
+        """A contraction by minimal filtering, where it is a correlation or a gradient, and a plan is chosen for it."""
+        if not all(isinstance(bound, Const) for r in around for bound in (r.lo, r.hi)):
+            return None
+        lanes = self.machine.lanes(contract.a.dtype)
+        found = find_correlation(loops, contract, lanes)
+        if found is not None and found.kernel.buffer not in written:
+            plan = self.choose(found, self.model)
+            return None if plan is None else filter_tiles(found, plan, around, self.names)
+        gradient = find_kernel_gradient(loops, contract, lanes)
+        plan = None if gradient is None else self.choose(gradient, self.model)
+        if gradient is None or plan is None:
+            return None
+        return filter_kernel_gradient(gradient, plan, around, self.names)

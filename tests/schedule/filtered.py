@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphnn.lower.ir import Program
+from graphnn.lower.ir import Contract, Program
 from graphnn.schedule.algorithms import algorithm
 from graphnn.schedule.blocks import in_blocks
+from graphnn.schedule.contract import contract
 from graphnn.schedule.correlations import Correlation
-from graphnn.schedule.filtered_tiles import Plan
 from graphnn.schedule.filtering import Choice, filter_correlations
+from graphnn.schedule.kernel_gradients import KernelGradient
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.passes import PASSES
+from graphnn.schedule.statements import statements
+from graphnn.schedule.tiles import Plan
+from graphnn.simplify.expr import Load
 
 
 def schedule_filtered(program: Program, machine: Machine, choose: Choice | None) -> Program:
@@ -19,7 +23,9 @@ def schedule_filtered(program: Program, machine: Machine, choose: Choice | None)
     done = in_blocks(program, machine.lanes("float32"))
     assert done is not None
     for step in PASSES[1:]:
-        if step.name != "filtering":
+        if step.name == "contract":  # terms in the lanes are chosen for small images, and are not filtered
+            done = contract(done, machine, dots=False)
+        elif step.name != "filtering":
             done = step.run(done, machine)
         elif choose is not None:
             done = filter_correlations(done, machine, choose)
@@ -27,16 +33,20 @@ def schedule_filtered(program: Program, machine: Machine, choose: Choice | None)
 
 
 def algorithms(program: Program) -> list[str]:
-    """The algorithms by which data are filtered: F(2x2, 3x3), ..."""
-    return [b.name.partition(" in ")[2] for b in program.buffers if " in F(" in b.name and len(b.shape) > 3]
+    """The algorithm of each contraction between transformed factors, in order: F(2x2, 3x3), ..."""
+    contractions = [s for s in statements(program.body) if isinstance(s, Contract) and isinstance(s.b, Load)]
+    names = [s.b.buffer.partition(" in ")[2] for s in contractions if isinstance(s.b, Load)]
+    return [name.partition("_")[0] for name in names if name.startswith("F(")]
 
 
-def plan_of(c: Correlation, m: Sequence[int], tiles: int = 1) -> Plan | None:
+def plan_of(c: Correlation | KernelGradient, m: Sequence[int], tiles: int = 1) -> Plan | None:
     """The plan with m outputs a way, the last numbers first; None where the windows have fewer places."""
-    ways = [w for w in (c.row, c.column) if w is not None]
+    ways = [w for w in (c.windows.row, c.windows.column) if w is not None]
     sizes = list(m)[-len(ways) :]
     if any(w.places < size for w, size in zip(ways, sizes, strict=True)):
         return None
+    if isinstance(c, KernelGradient) and any(w.places % size for w, size in zip(ways, sizes, strict=True)):
+        return None
     found = [algorithm(size, w.size) for w, size in zip(ways, sizes, strict=True)]
-    columns = c.column.places // sizes[-1]
+    columns = c.windows.column.places // sizes[-1]
     return Plan(*[algorithm(1, 1)] * (2 - len(ways)), *found, tiles if columns % tiles == 0 else 1)

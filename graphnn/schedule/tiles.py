@@ -1,0 +1,143 @@
+"""The tiles of images that minimal filtering works on: where their elements are, what is stored of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from graphnn.lower.affine import affine
+from graphnn.lower.ir import Buffer, Let, Store
+from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, position_in
+from graphnn.schedule.algorithms import Algorithm
+from graphnn.schedule.correlations import Windows
+from graphnn.schedule.linear_maps import Lets
+from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
+from graphnn.simplify.expr import Axis, DType, Expr, Origin, Range, index_constant, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a correlation is filtered: the algorithm of each way, and how many tiles of a row are taken at once."""
+
+    row: Algorithm
+    column: Algorithm
+    tiles: int
+
+    @property
+    def products(self) -> int:
+        return self.row.products * self.column.products
+
+    @property
+    def title(self) -> str:
+        """F(2x4, 3x3)"""
+        pairs = [(a.m, a.r) for a in (self.row, self.column) if a.r > 1]
+        m, r = ("x".join(map(str, sizes)) for sizes in zip(*pairs, strict=True))
+        return f"F({m}, {r})"
+
+
+class Filtered(NamedTuple):
+    """`ahead` is what must run before the statement in which the contraction is, `body` what stands in its place."""
+
+    ahead: Body
+    body: Body
+    buffers: tuple[Buffer, ...]
+
+
+class Tiles:
+    """Tiles in rows `ty`, some of a row at a time: `tq` counts those stretches, `t` the tiles of one, `lane` examples.
+
+    The place of a column is step*(m*(tiles*tq + t) + j) + lane at output j of a tile, that of a row is m*ty + i.
+    """
+
+    def __init__(self, windows: Windows, plan: Plan, names: set[str], origin: Origin | None, dtype: DType) -> None:
+        self.windows, self.plan, self.names, self.dtype = windows, plan, names, dtype
+        rule = f"minimal filtering {plan.title}"
+        self.origin = None if origin is None else Origin(origin.node, origin.addend, rule, (origin,))
+        self.step = windows.column.step
+        self.rows = (1 if windows.row is None else windows.row.places) // plan.row.m
+        self.columns = windows.column.places // plan.column.m
+        self.ty, self.tq, self.t, self.lane, self.p, self.q = (
+            fresh_name(name, names) for name in ("ty", "tq", "t", "l", "p", "q")
+        )
+
+    def stretches(self) -> list[Range]:
+        """The loops over stretches of tiles."""
+        loops = [] if self.windows.row is None else [Range(self.ty, ZERO, index_constant(self.rows))]
+        return [*loops, Range(self.tq, ZERO, index_constant(self.columns // self.plan.tiles))]
+
+    def products(self) -> Range:
+        return Range(self.p, ZERO, index_constant(self.plan.products))
+
+    def width(self) -> Range:
+        """The tiles and lanes of a stretch as one axis."""
+        return Range(self.q, ZERO, index_constant(self.plan.tiles * self.step))
+
+    def tile(self) -> tuple[Range, ...]:
+        """The loops over the tiles of a stretch, and over lanes."""
+        return Range(self.t, ZERO, index_constant(self.plan.tiles)), Range(self.lane, ZERO, index_constant(self.step))
+
+    def column(self) -> Expr:
+        """Where a tile and lane lie along `width`."""
+        return affine(Axis(self.lane)).plus(affine(Axis(self.t)), self.step).expr()
+
+    def places(self, i: int, j: int) -> dict[Expr, Expr]:
+        """The places of the windows at output, or element of the data, (i, j) of the present tile and lane."""
+        row, column, plan = self.windows.row, self.windows.column, self.plan
+        n = affine(column.place.lo).plus(affine(Axis(self.lane))).shifted(self.step * j)
+        n = n.plus(affine(Axis(self.tq)), self.step * plan.column.m * plan.tiles)
+        n = n.plus(affine(Axis(self.t)), self.step * plan.column.m)
+        places: dict[Expr, Expr] = {Axis(column.place.axis): n.expr()}
+        if row is not None:
+            y = affine(row.place.lo).plus(affine(Axis(self.ty)), plan.row.m).shifted(i)
+            places[Axis(row.place.axis)] = y.expr()
+        return places
+
+    def data(self, i: int, j: int) -> dict[Expr, Expr]:
+        """Places and taps at which the data has element (i, j) of the present tile."""
+        return self.places(i, j) | self.taps(0, 0)
+
+    def taps(self, i: int, j: int) -> dict[Expr, Expr]:
+        row, column = self.windows.row, self.windows.column
+        taps: dict[Expr, Expr] = {Axis(column.taps.axis): column.tap(j)}
+        if row is not None:
+            taps[Axis(row.taps.axis)] = row.tap(i)
+        return taps
+
+    def buffer(self, source: str, loops: Iterable[Range], ranges: Iterable[Range]) -> Buffer:
+        """A temp [loops..., p, ranges...], with an unused row at the end of each p.
+
+        A multiple of 4 KB between the values of neighbouring products would put all of a tile's in one cache set.
+        """
+        first, *rest = map(extent_of, ranges)
+        shape = (*map(extent_of, loops), index_constant(self.plan.products), affine(first).shifted(1).expr(), *rest)
+        name = fresh_name(f"{source} in {self.plan.title}", self.names)
+        return Buffer(name, self.dtype, shape, "temp", default_layout(shape))
+
+    def lets(self) -> Lets:
+        return Lets(fresh_name("v", self.names), self.origin, [])
+
+    def store(
+        self,
+        lets: Lets,
+        buffer: Buffer,
+        loops: Iterable[Range],
+        elements: Iterable[tuple[int, int, Expr]],
+        *place: Expr,
+    ) -> None:
+        """Store the values of the products, which `nested` gives in order, at their place."""
+        leading = tuple(map(position_in, loops))
+        for number, (_, _, value) in enumerate(elements):
+            index = (*leading, index_constant(number), *place)
+            lets.statements.append(Store(buffer.name, index, value, self.origin))
+
+
+def at(expr: Expr, values: dict[Expr, Expr]) -> Expr:
+    """An expression with axes and locals replaced."""
+    return folded(substitute(expr, values))
+
+
+def body_at(body: Body, values: dict[Expr, Expr], names: set[str]) -> Body:
+    """A contraction's body with values in place of its axes and sum; what it binds gets fresh names."""
+    fresh = {s.name: fresh_name(s.name, names) for s in body if isinstance(s, Let)}
+    return rewrite(rename(body, fresh), lambda e: at(e, values))
