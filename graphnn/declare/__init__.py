@@ -11,6 +11,7 @@ registry.py    names of ops; `ops/` fills it
 network.py     Network and Tensor
 summary.py     a network as a table of its layers
 state.py       the values of parameters and other state variables
+arrays.py      arrays that start at a cache line
 trees.py       formulas as plain data
 labels.py      names made inert for display
 verify.py      what every definition must hold, however it was made

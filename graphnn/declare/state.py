@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from graphnn.declare.arrays import aligned_copy, aligned_empty
 from graphnn.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
         value = self._values.get(name)
         if value is None:
-            value = self._values[name] = self._draw(name).astype(dtype or self._network[name].dtype, order="C")
+            value = self._values[name] = aligned_copy(self._draw(name), dtype or self._network[name].dtype)
         if dtype is not None and value.dtype != np.dtype(dtype):
-            value = self._values[name] = value.astype(dtype, order="C")
+            value = self._values[name] = aligned_copy(value, dtype)
             self.version += 1
         return value
 
@@ -70,7 +71,7 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         array = np.asarray(value)
         if name in self._network.initializers and name not in self._values:  # then there is nothing to draw
             tensor = self._network[name]
-            target = np.empty(tuple(map(int, tensor.shape)), tensor.dtype)
+            target = aligned_empty(tuple(map(int, tensor.shape)), tensor.dtype)
         else:
             target = self.buffer(name)
         if array.shape != target.shape:

@@ -24,7 +24,7 @@ class TileShape:
     """`rows` times `vectors` accumulators of `lanes` elements.
 
     With `masked` the last vector may reach past the operand's last column. With `dot` the lanes are terms of the sum,
-    and `vectors` counts columns.
+    and `vectors` counts columns. `ahead` is by how many terms b is prefetched, 0 for not at all.
     """
 
     dtype: DType
@@ -33,12 +33,14 @@ class TileShape:
     vectors: int
     masked: bool
     dot: bool = False
+    ahead: int = 0
 
     def name(self, depth: int) -> str:
         """The function for `depth` levels of terms: tile.v16f32.14x2.masked.k1"""
         vector = mangle(vector_type(ELEMENT[self.dtype], self.lanes))
         kind = "dot" if self.dot else "tile"
-        return f"{kind}.{vector}.{self.rows}x{self.vectors}{'.masked' if self.masked else ''}.k{depth}"
+        marks = f"{'.masked' if self.masked else ''}{f'.ahead{self.ahead}' if self.ahead else ''}"
+        return f"{kind}.{vector}.{self.rows}x{self.vectors}{marks}.k{depth}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,16 @@ class _Tile(Chains):
         super().__init__(w, shape, levels)
         self.mask = lane_mask(w, columns, shape.lanes) if shape.masked else None
         self.rows = self.distances(a_row)
+        ahead = constant("i64", shape.ahead)
+        self.ahead = w.binary("mul", levels[-1].b_stride, ahead) if shape.ahead else None
 
     def multiply_add(self, a: Value, b: Value, sums: Sequence[Value]) -> list[Value]:
         w, vectors = self.w, self.shape.vectors
         right = [self._load_b(b, v) for v in range(vectors)]
+        if self.ahead is not None:
+            later = w.gep(self.element, b, self.ahead)
+            for v in range(vectors):
+                w.prefetch(w.gep(self.element, later, constant("i64", v * self.lanes)), level=2)
         new: list[Value] = []
         for address in self.rows_of(a, self.rows, self.shape.rows):
             left = w.splat(w.ins(self.element, f"load {self.element}, {address}, align {self.align}"), self.lanes)

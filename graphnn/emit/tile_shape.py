@@ -45,16 +45,22 @@ def _is_new(_: Tile) -> bool:
 
 
 def choose_cover(
-    rows: int | None, columns: int | None, lanes: int, registers: int, exists: Callable[[Tile], bool] = _is_new
+    rows: int | None,
+    columns: int | None,
+    lanes: int,
+    registers: int,
+    exists: Callable[[Tile], bool] = _is_new,
+    most: int = MAX_VECTORS,
 ) -> Cover:
     """The cheapest cover of rows x columns, `lanes` columns to a vector (1 where terms are in the lanes).
 
     None stands for an extent known at run time only. A constant extent gets exactly the tiles it needs: as many of one
-    size as fit, and one of what is left. A tile that `exists` in the module costs no compile time.
+    size as fit, and one of what is left. A tile that `exists` in the module costs no compile time; none is
+    wider than `most` vectors.
     """
     candidates = [
         _cover(height, vectors, rows, columns, lanes)
-        for vectors in range(1, MAX_VECTORS + 1)
+        for vectors in range(1, most + 1)
         for height in range(1, MAX_ROWS + 1)
         if fits(height, vectors, registers)
     ]

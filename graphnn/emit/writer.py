@@ -148,10 +148,10 @@ class Writer:
         """The address base + index elements. Addresses are only ever made by getelementptr."""
         return self.ins("ptr", f"getelementptr {element}, {base}, {index}")
 
-    def prefetch(self, address: Value, stored: bool = False) -> None:
-        """Ask for a cache line that will be read, or `stored` to. Any address will do: none of it traps."""
+    def prefetch(self, address: Value, stored: bool = False, level: int = 1) -> None:
+        """Ask for a cache line that will be read, or `stored` to, into a cache of this level. No address traps."""
         self.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
-        self.do(f"call void @llvm.prefetch.p0({address}, i32 {int(stored)}, i32 3, i32 1)")
+        self.do(f"call void @llvm.prefetch.p0({address}, i32 {int(stored)}, i32 {4 - level}, i32 1)")
 
     def alloca(self, element: str, count: int, align: int) -> Value:
         """`count` elements on the stack, reserved once in the entry block however often this place is reached."""

@@ -21,9 +21,11 @@ from graphnn.simplify.once import once
 
 TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
 DOT_COLUMNS = 4  # of a tile with terms in its lanes
+DEEP_ROWS = 64  # rows whose sums stay in the first-level cache from one chain of terms to the next
 CALL = 250  # instructions to enter and leave such a tile: its sums are written one by one
 HALVES = 3  # two shuffles and an add for each sum of lanes, where a vector's worth of sums is made at once
 LINE, CACHE_LINES = 16, 512  # float32 of a cache line, and the lines of a first-level cache of 32 KB
+FAR_LINES = 12288  # of three quarters of a second-level cache of 1 MB
 SECOND_LINES, SETS = 8192, 1024  # lines of half of a second-level cache of 1 MB, and its sets
 MISS = 6  # a line that comes from the second level or further
 NEAR = 1  # the same for a line that comes from the second level for sure, and in a long run
@@ -217,8 +219,10 @@ class CostModel:
         epilogue = self.body(c.body, c.n.axis, lanes) + SCATTER * lanes * scattered
         work = rows * (accumulators * terms * max(1.0, loads) + vectors * epilogue)
         tall, wide = math.ceil(rows / TILE_ROWS), math.ceil(accumulators / at_once)
-        again = tall if c.lanes > 1 or volume(c.k) * min(accumulators, at_once) > SECOND_LINES else 1
-        misses = self.misses(c.a, (c.m, *c.k)) * wide + self.misses(c.b, (c.n, *c.k)) * again
+        deep = is_deep(c)
+        again = tall if c.lanes > 1 or (volume(c.k) * min(accumulators, at_once) > SECOND_LINES and not deep) else 1
+        a_misses, b_misses = self.misses(c.a, (c.m, *c.k)) * wide, self.misses(c.b, (c.n, *c.k)) * again
+        misses = a_misses + b_misses * (NEAR / MISS if deep else 1)
         if c.lanes == 1:
             return work + TURN * tall * wide * self.stretches(c) + MISS * misses
         sums = rows * accumulators * HALVES * math.ceil(terms / CHAIN) + CALL * tall * wide
@@ -315,6 +319,17 @@ class CostModel:
         if axis is None or not index or stride(index, axis, self.layouts[buffer]) is not None:
             return 1.0
         return float(lanes)
+
+
+def is_deep(c: Contract) -> bool:
+    """Whether few rows of many terms meet a b that the second-level cache does not hold.
+
+    All rows of a column of tiles are computed chain by chain then, and b is prefetched, so that it comes once.
+    """
+    if c.lanes > 1 or len(c.k) > 1 or not all(map(is_known, (c.m, c.n, *c.k))):
+        return False
+    rows, columns, terms = (volume((r,)) for r in (c.m, c.n, *c.k))
+    return rows <= DEEP_ROWS and terms > CHAIN and terms * columns > LINE * FAR_LINES
 
 
 @once("_computed")

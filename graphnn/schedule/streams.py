@@ -7,10 +7,9 @@ from dataclasses import replace
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import Contract, Program, Stmt
 from graphnn.schedule.affine import ZERO, integer, is_affine, known_extent, stride
-from graphnn.schedule.cost import CostModel
+from graphnn.schedule.cost import FAR_LINES, CostModel
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import fresh_name, names_in, rewrite
-from graphnn.schedule.traffic import LINES
 from graphnn.simplify.expr import Axis, Expr, Load, Range, index_constant, substitute
 
 STREAMS = 4  # of one core: 37 to 40 GB/s, with 8 35, with one 31; 16 exceed what the prefetchers follow (23)
@@ -51,4 +50,4 @@ def _comes_row_by_row(c: Contract, model: CostModel) -> bool:
         return False
     rows_follow = model.distance(c.b, c.k[0].axis) == columns
     along = stride(c.b.index, c.n.axis, model.layouts[c.b.buffer])
-    return rows_follow and along == 1 and model.lines(c.b, (c.n, *c.k)) > LINES
+    return rows_follow and along == 1 and model.lines(c.b, (c.n, *c.k)) > FAR_LINES

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphnn.lower.ir import Contract
-from graphnn.schedule.cost import CostModel, lines_touched, volume
+from graphnn.schedule.cost import DEEP_ROWS, FAR_LINES, CostModel, is_deep, lines_touched, volume
 from graphnn.simplify.expr import Range
 
 FAR = 4  # such a line, beyond what it costs to come from the second level
-LINES = 12288  # of three quarters of a second-level cache of 1 MB
 ROWS, VECTORS = 14, 2  # a typical register tile where operands come from the second level
 DOT_ROWS, DOT_COLUMNS = 6, 4  # the same with terms in the lanes
 
@@ -22,6 +21,8 @@ def far_lines(outer: Sequence[Range], c: Contract, model: CostModel) -> float:
     further out.
     """
     rows, columns = (ROWS, VECTORS * model.lanes(c.body)) if c.lanes == 1 else (DOT_ROWS, DOT_COLUMNS)
+    if is_deep(c):
+        rows = DEEP_ROWS
     factors = model.dimensions(c.a), model.dimensions(c.b)
     extents = {r.axis: volume((r,)) for r in c.k} | dict.fromkeys((r.axis for r in outer), 1.0)
     counts = [(r.axis, volume((r,))) for r in outer]
@@ -32,20 +33,20 @@ def far_lines(outer: Sequence[Range], c: Contract, model: CostModel) -> float:
 
     here = [lines_touched(f, extents) for f in factors]
     fetched, stays = list(here), [True, True]
-    whole, fits = True, sum(here) <= LINES
+    whole, fits = True, sum(here) <= FAR_LINES
     for axis, count in reversed(counts):
         before = extents[axis]
         if whole and fits:
             extents[axis] = before * count
             every = [lines_touched(f, extents) for f in factors]
-            if sum(every) <= LINES:
+            if sum(every) <= FAR_LINES:
                 here = fetched = every
                 continue
             whole = False
         extents[axis] = before * min(count, 2.0)
         more = [lines_touched(f, extents) - lines for f, lines in zip(factors, here, strict=True)]
         extents[axis] = before
-        fits = fits and sum(here) + sum(more) <= LINES
+        fits = fits and sum(here) + sum(more) <= FAR_LINES
         for side in (0, 1):
             if fits and stays[side]:
                 fetched[side] += (count - 1) * more[side]

@@ -58,6 +58,13 @@ def test_state_is_saved_as_it_is_now(tmp_path: Path) -> None:
     assert load(tmp_path / "a.gnn")(g=g).tolist() == [2.0] * 6
 
 
+def test_loaded_states_start_at_cache_lines(saved: Path) -> None:
+    for _ in range(3):
+        states = archive.read(saved).states
+        assert states
+        assert all(state.ctypes.data % 64 == 0 for state in states.values())
+
+
 def test_equal_programs_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
     load(saved).save(tmp_path / "again.gnn")
     assert (tmp_path / "again.gnn").read_bytes() == saved.read_bytes()

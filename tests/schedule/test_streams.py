@@ -34,7 +34,7 @@ def test_left_alone(n, k, m):
 
 
 def test_meaning(monkeypatch):
-    monkeypatch.setattr(streams, "LINES", 0)
+    monkeypatch.setattr(streams, "FAR_LINES", 0)
     monkeypatch.setattr(streams, "RUN", 1)
     before = layer(1, 24, 20)
     after = stream_rows(contract(before, Machine()), Machine())

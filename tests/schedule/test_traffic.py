@@ -4,9 +4,9 @@ import pytest
 
 from graphnn.lower.ir import Buffer, Contract, Store
 from graphnn.schedule.affine import default_layout
-from graphnn.schedule.cost import CostModel, volume
+from graphnn.schedule.cost import FAR_LINES, CostModel, volume
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.traffic import LINES, far_lines
+from graphnn.schedule.traffic import far_lines
 from graphnn.simplify.expr import Axis, Local, index_constant
 from tests.schedule.samples import at, integer, ranges
 
@@ -47,7 +47,7 @@ def test_what_is_too_large_comes_again_in_each_iteration():
         {"r": 1024},
         {"a": (5, 14, 1024), "b": (1024, 512)},
     )
-    assert LINES < 1024 * 512 / 16
+    assert FAR_LINES < 1024 * 512 / 16
     assert fetched == 5 * (14 * 1024 + 1024 * 512) / 16
 
 
