@@ -27,12 +27,13 @@ def flatten_dimensions(program: Program, _: Machine) -> Program:
     Left alone: what a fold with conditions reads, for its conditions speak of single dimensions (a padded correlation).
     """
     kept = _guarded(program)
-    merged = {}
-    for buffer in program.buffers:
-        if buffer.role == "temp" and buffer.name not in kept and buffer.layout == default_layout(buffer.shape):
-            found = [m for a in accesses(program.body) if a.buffer == buffer.name for m in _Merged.of(buffer, a.index)]
-            if found:
-                merged[buffer.name] = max(found, key=lambda m: m.end - m.start)
+    temps = {b.name: b for b in program.buffers if b.role == "temp" and len(b.shape) > 1 and b.name not in kept}
+    merged: dict[str, _Merged] = {}
+    for access in accesses(program.body):
+        buffer = temps.get(access.buffer)
+        if buffer is not None and not all(isinstance(e, Axis) for e in access.index):
+            for found in _Merged.of(buffer, access.index):
+                merged[buffer.name] = max(merged.get(buffer.name, found), found, key=lambda m: m.end - m.start)
     if not merged:
         return program
     buffers = tuple(merged[b.name].flat() if b.name in merged else b for b in program.buffers)

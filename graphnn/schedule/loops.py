@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from graphnn.lower.ir import For, Stmt
-from graphnn.schedule.cost import CostModel, volume
-from graphnn.schedule.nest import moves_inward, peel, wrap
-from graphnn.schedule.statements import Body
+from graphnn.lower.ir import For, Let, Stmt, Store
+from graphnn.schedule.cost import EXCHANGE, CostModel, volume
+from graphnn.schedule.crossing import always_loaded, crosses
+from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
+from graphnn.schedule.statements import Body, own_expressions
 from graphnn.schedule.traffic import FAR, far_lines
+from graphnn.simplify.expr import Range
 
 
 def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
@@ -30,8 +32,22 @@ def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
             continue
         others = tuple(o for o in nest.loops if o is not r)
         vector: Body = (For(r.axis, r.lo, r.hi, nest.body, "vector"),)
-        found = volume(others) * model.statement(vector[0])
+        found = volume(others) * model.statement(vector[0]) - _exchanged(nest, r, others, model)
         if found < cost:
             cost = found
             (best,) = wrap(others, vector)
     return cost, best
+
+
+def _exchanged(nest: Nest, lanes_along: Range, others: tuple[Range, ...], model: CostModel) -> float:
+    """What is saved where blocks are loaded along the loop outside of the vector loop, and turned in registers.
+
+    for x: for l (vector): t[16*x + l] = h[l, x]: a load of 16 x for each of 16 l, and not 16 elements for each x
+    """
+    if not others or not all(isinstance(s, Let | Store) for s in nest.body) or not moves_inward(nest, others[-1].axis):
+        return 0.0
+    lanes, along = model.lanes(nest.body), others[-1]
+    loads = {x for s in nest.body for e in own_expressions(s) for x in always_loaded(e)}
+    crossing = sum(crosses(model.stride, x.buffer, x.index, along.axis, lanes_along.axis) for x in loads)
+    blocks = volume(others[:-1]) * (volume((along,)) // lanes) * (volume((lanes_along,)) // lanes)
+    return crossing * blocks * lanes * max(0.0, lanes - EXCHANGE)

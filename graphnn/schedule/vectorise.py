@@ -42,10 +42,9 @@ def _opened(stmt: Stmt) -> Body:
 
 
 def _mark_parallel(stmt: Stmt) -> Stmt:
-    """Mark the independent loops of the perfect chain that starts here."""
+    """Mark the independent loops in here."""
     if not isinstance(stmt, For) or stmt.kind == "vector":
         return stmt
     loop = Range(stmt.axis, stmt.lo, stmt.hi)
     kind: Kind = "parallel" if independent(loop, stmt.body, extents_inside(stmt.body)) else "serial"
-    inner = tuple(map(_mark_parallel, stmt.body)) if len(stmt.body) == 1 else stmt.body
-    return For(stmt.axis, stmt.lo, stmt.hi, inner, kind)
+    return For(stmt.axis, stmt.lo, stmt.hi, tuple(map(_mark_parallel, stmt.body)), kind)

@@ -55,13 +55,13 @@ def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
 def _apart(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
     """(E - 1)/(4*E + 4) -> 1/4, (E - 1)/(E + 1): the mean of four tanh is cancelled into that."""
     number, product = expr.as_coeff_Mul()
-    factors = []
+    contents, factors = sympy.S.One, []
     for factor in sympy.Mul.make_args(product):
         base, power = factor.as_base_exp()
         content, primitive = base.primitive() if base.is_Add and power.is_Integer else (sympy.S.One, base)
-        number *= content**power
+        contents *= content**power
         factors.append(factor if content == 1 else primitive**power)
-    return number, sympy.Mul(*factors)
+    return number * contents, product if contents == 1 else sympy.Mul(*factors)
 
 
 def _one_plus_exponential(base: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:

@@ -28,12 +28,43 @@ def test_docstring_example():
 def test_the_loop_with_unit_stride_goes_innermost():
     arrays = [array("x", "input", 64, "N"), array("y", "output", 64, "N")]
     before = program(arrays, [("y", {"i": 64, "j": "N"}, at("x", "i", "j"))])
-    swapped = [array("x", "input", 64, 64), array("u", "input", 64, 64), array("y", "output", 64, 64)]
-    body = op("add", at("x", "j", "i"), at("u", "j", "i"))
+    swapped = [*(array(name, "input", 64, 64) for name in "xuv"), array("y", "output", 64, 64)]
+    body = op("add", op("add", at("x", "j", "i"), at("u", "j", "i")), at("v", "j", "i"))
     transposed = program(swapped, [("y", {"i": 64, "j": 64}, body)], sizes=[])
     assert kinds(vectorise(before, Machine()))[-1] == ("i1", "vector")
     assert kinds(vectorise(transposed, Machine())) == [("i1", "parallel"), ("i0", "vector")]
     assert_same_meaning(transposed, vectorise(transposed, Machine()), {})
+
+
+def test_blocks_that_are_turned_in_registers_are_stored_along_memory():
+    """t[x, l] = h[l, x]: lanes along l, for blocks of 16 x 16 are loaded along x; 8 examples fill no block."""
+
+    def lanes(examples):
+        arrays = [array("h", "input", examples, 32), array("t", "output", 32, examples)]
+        before = program(arrays, [("t", {"x": 32, "l": examples}, at("h", "l", "x"))], sizes=[])
+        (outer,) = before.body
+        (inner,) = outer.body
+        swapped = replace(before, body=(replace(inner, body=(replace(outer, body=inner.body),)),))
+        after = vectorise(swapped, Machine())
+        assert_same_meaning(before, after, {})
+        return kinds(after)[-1]
+
+    assert lanes(16) == ("i1", "vector")
+    assert lanes(8) == ("i0", "vector")
+
+
+def test_loops_beside_each_other_are_parallel_too():
+    """for n: (for c: for i: t = 2 x; for d: for j: y = t[d, j] + t[0, 0])  ->  n, c and d"""
+    shape = ("N", 3, 40)
+    arrays = [array("x", "input", *shape), array("t", "temp", *shape), array("y", "output", *shape)]
+    body = op("add", load("t", "n", "d", "j"), at("t", "n", 0, 0))
+    doubled = ("t", {"n": "N", "c": 3, "i": 40}, op("mul", 2.0, load("x", "n", "c", "i")))
+    before = program(arrays, [doubled, ("y", {"n": "N", "d": 3, "j": 40}, body)])
+    first, second = before.body
+    (other,) = rename((second,), {second.axis: first.axis})
+    after = vectorise(replace(before, body=(replace(first, body=(*first.body, *other.body)),)), Machine())
+    assert [kind for _, kind in kinds(after)] == ["parallel", "parallel", "vector", "parallel", "vector"]
+    assert_same_meaning(before, after, {"N": 3})
 
 
 def test_a_short_loop_has_few_lanes_to_load_apart():

@@ -93,6 +93,7 @@ COMPLEMENTS = [
 E, MINUS = sympy.exp(2 * T), sympy.exp(-T)
 MEANS = [
     ((E - 1) / (4 * E + 4), sympy.tanh(T) / 4),
+    ((E - 1) / (E + 1) / 4, sympy.tanh(T) / 4),
     (U * (E - 1) ** 2 / (3 * E + 3) ** 2, U * sympy.tanh(T) ** 2 / 9),
     (U / (4 + 4 * MINUS), U * Sigmoid(T) / 4),
 ]
