@@ -16,8 +16,10 @@ from graphnn.run.jit import assembly
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
-from graphnn.run.steps import Steps
 from graphnn.run.threads import count_threads, load_program
+
+if TYPE_CHECKING:
+    from graphnn.run.steps import Steps
 
 
 class Executable:
@@ -84,6 +86,8 @@ class Executable:
 
         `watch` ends a run after a step whose loss is not finite.
         """
+        from graphnn.run.steps import Steps  # 8 ms of imports, for programs that are trained
+
         return Steps(self._call, watch)
 
     @property
