@@ -43,9 +43,9 @@ BENCH ?=
 bench: setup
 	TORCH="$(TORCH)" $(BIN)/python -m tests.benchmarks $(BENCH)
 
-# The same, with its tables and pictures written into docs/performance.md.
+# The same and the growth over sizes, with tables and pictures written into docs/performance.md.
 bench-docs: setup
-	TORCH="$(TORCH)" $(BIN)/python -m tests.benchmarks --docs $(BENCH)
+	TORCH="$(TORCH)" $(BIN)/python -m tests.benchmarks --docs --parts times memory compile starts roofline scaling $(BENCH)
 
 # What a call costs, and contractions of some shapes, under pytest-benchmark.
 bench-micro: setup
@@ -56,7 +56,7 @@ WORK ?= mlp64
 bench-kernels: setup
 	$(BIN)/python -m tests.benchmarks.kernels "$(WORK)"
 
-# Time and compile time over depth, width, batch and image size, as a picture of docs/performance.md.
+# Time and compile time over depth, width, batch and image size, as a picture.
 bench-scaling: setup
 	$(BIN)/python -m tests.benchmarks.scaling
 

@@ -20,19 +20,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import fresh
-from tests.benchmarks.compare import compare
+from tests.benchmarks import fresh, roofline, scaling
+from tests.benchmarks.compare import Times, compare
 from tests.benchmarks.environments import PACKAGES, build
 from tests.benchmarks.peak import copy_bandwidth, peak
 from tests.benchmarks.peers.process import ROOT, Peer, find_peers
-from tests.benchmarks.roofline import draw
 from tests.benchmarks.tables import PAGE, report, rewrite, sections
 from tests.benchmarks.targets import COMPILED, Results, duration
 from tests.benchmarks.works import STEPS, WORKS
 
-PARTS = ("times", "memory", "compile", "starts", "roofline")
+PARTS = ("times", "memory", "compile", "starts", "roofline", "scaling")
 FOLDER = ROOT / ".benchmarks"
-PICTURE = PAGE.parent / "performance" / "roofline.png"
+PICTURES = PAGE.parent / "performance"
 
 
 def main() -> None:
@@ -43,7 +42,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help="of " + ", ".join(WORKS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1], help="all but scaling unless given")
     parser.add_argument("--json", type=Path, default=FOLDER / "results.json")
     parser.add_argument("--docs", action="store_true", help="rewrite the tables and pictures of docs/performance.md")
     options = parser.parse_args()
@@ -56,8 +55,10 @@ def main() -> None:
     results["machine"] = describe_machine(options.threads, results["machine"])
     for part in options.parts:
         start = time.perf_counter()
-        measure(part, results, options, pythons)
-        write(options.json, results)
+        try:
+            measure(part, results, options, pythons)
+        finally:
+            write(options.json, results)
         print(f"{part}: {time.perf_counter() - start:.0f} s", flush=True)
     print("\n" + report(results))
     if options.docs:
@@ -68,11 +69,12 @@ def measure(part: str, results: Results, options: argparse.Namespace, pythons: d
     """Put what one part measures into the results."""
     works = options.only or list(WORKS)
     peers = {n: find_peers(pythons, n, FOLDER / "logs", options.peer) for n in options.threads}
+    pictures = PICTURES if options.docs else FOLDER
     steps = [work for work in works if work in STEPS]
     trainers = [p for p in peers[options.threads[0]] if p.library in ("graphnn", "torch", "jax", "tensorflow")]
     if part == "times":
         for threads, found in peers.items():
-            results["times"].setdefault(str(threads), {}).update(measure_times(found, works, options.rounds))
+            measure_times(found, works, options.rounds, results["times"].setdefault(str(threads), {}))
             results["versions"] |= {p.library: p.version for p in found if p.version}
     elif part == "memory":
         results["memory"] |= fresh.memory(trainers, [work for work in steps if work != "tiny"])
@@ -84,12 +86,15 @@ def measure(part: str, results: Results, options: argparse.Namespace, pythons: d
         everyone = {"graphnn": sys.executable, **pythons}
         results["imports"] |= fresh.imports(everyone)
         results["starts"] |= fresh.starts(everyone)
+    elif part == "roofline":
+        results["kernels"] = roofline.draw(pictures / "roofline.png")
     else:
-        results["kernels"] = draw(PICTURE if options.docs else FOLDER / PICTURE.name)
+        results["scaling"] = scaling.measure_series(list(scaling.SERIES))
+        scaling.draw(results["scaling"], pictures / "scaling.png")
 
 
-def measure_times(peers: list[Peer], works: list[str], rounds: int) -> dict[str, Any]:
-    found = {}
+def measure_times(peers: list[Peer], works: list[str], rounds: int, found: dict[str, Times]) -> None:
+    """Put each work's times into `found`."""
     try:
         for work in works:
             found[work] = compare(peers, work, rounds)
@@ -98,7 +103,6 @@ def measure_times(peers: list[Peer], works: list[str], rounds: int) -> dict[str,
     finally:
         for peer in peers:
             peer.close()
-    return found
 
 
 def describe_machine(threads: list[int], known: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def _lines(path: str) -> list[str]:
 
 
 def read(file: Path) -> Results:
-    names = ("machine", "times", "versions", "memory", "compile", "cached", "imports", "starts", "kernels")
+    names = ("machine", "times", "versions", "memory", "compile", "cached", "imports", "starts", "kernels", "scaling")
     empty: Results = {name: {} for name in names}
     return empty | (json.loads(file.read_text()) if file.exists() else {})
 

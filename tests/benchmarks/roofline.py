@@ -37,21 +37,22 @@ def _plot(found: dict[str, list[Kernel]], top: float, bandwidth: float) -> Figur
     figure = Figure(figsize=(9.5, 5.6), layout="constrained")
     axes = figure.subplots()
     left, right = 0.7, 1000.0
-    low = 0.8e-9 * min(whole.flops / whole.seconds for whole, *_ in found.values())
+    low = 0.6e-9 * min(whole.flops / whole.seconds for whole, *_ in found.values())
     ridge = top / bandwidth
     axes.plot([left, ridge, right], [left * bandwidth, top, top], color="black", lw=1.5)
-    axes.text(right / 1.1, top * 1.04, f"multiply-add peak, {top:.0f} GF/s", ha="right", va="bottom")
-    axes.text(ridge * 0.8, top * 1.04, f"copies, {bandwidth:.0f} GB/s", ha="right", va="bottom")
+    axes.text(right / 1.1, top * 1.18, f"multiply-add peak, {top:.0f} GF/s", ha="right", va="bottom")
+    axes.text(ridge * 0.9, top * 1.18, f"copies, {bandwidth:.0f} GB/s", ha="right", va="bottom")
     for colour, (name, (whole, *kernels)) in zip(COLOURS, found.items(), strict=True):
         main = [k for k in kernels if k.flops and k.seconds > MAIN * whole.seconds]
         axes.scatter(*_points(main), s=18, color=colour, alpha=0.75, lw=0)
         axes.scatter(*_points([whole]), s=110, color=colour, edgecolor="black", lw=0.8, zorder=3, label=name)
-    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(low, top * 1.6))
+    axes.set(xscale="log", yscale="log")
     axes.set_xlabel("flops per byte of the arrays that a kernel reads or writes")
     axes.set_ylabel("GF/s on one core")
     axes.set_yticks([10, 20, 50, 100, 200], ["10", "20", "50", "100", "200"])
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     axes.minorticks_off()
+    axes.set(xlim=(left, right), ylim=(low, top * 1.6))
     axes.grid(alpha=0.25)
     axes.legend(title="work (large), its kernels (small)", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure

@@ -1,10 +1,9 @@
 """How the time of a training step and of its compile grow with depth, width, batch and image size, as a picture.
 
-    python -m tests.benchmarks.scaling [--only depth] [--out FOLDER]
+    python -m tests.benchmarks.scaling [--only depth] [--out FILE.png]
 
 One core; cold compiles, without the imports; the better of two processes. Times are drawn over the size, beside a line
-that grows like the arithmetic (a step) or like the number of layers (a compile). The exponents printed are those of the
-last two sizes: above 1 a step grows faster than its arithmetic.
+that grows like the arithmetic (a step) or like the number of layers (a compile).
 """
 
 from __future__ import annotations
@@ -84,10 +83,8 @@ def measure(name: str, size: int) -> Point:
 
 def measure_fresh(name: str, size: int) -> Point:
     child = [sys.executable, "-m", "tests.benchmarks.scaling", "--here", name, str(size)]
-    environment = {"GRAPHNN_CACHE": "0", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        child, check=True, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
-    )
+    environment = {**os.environ, "GRAPHNN_CACHE": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     found: Point = json.loads(done.stdout)
     return found
 
@@ -126,17 +123,10 @@ def _panel(axes: Axes, sizes: list[float], values: list[float], like: list[float
     axes.legend(frameon=False, loc="upper left")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(SERIES), default=list(SERIES))
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance")
-    parser.add_argument("--here", nargs=2, metavar=("SERIES", "SIZE"), help="one point, in this process, as JSON")
-    options = parser.parse_args()
-    if options.here:
-        print(json.dumps(measure(options.here[0], int(options.here[1]))))
-        return
+def measure_series(names: list[str]) -> dict[str, list[Point]]:
+    """The points of each series, printed as they come."""
     found: dict[str, list[Point]] = {}
-    for name in options.only:
+    for name in names:
         print(f"{SERIES[name].title}\n{'size':>8} {'step, us':>10} {'GF/s':>7} {'compile, s':>11}")
         found[name] = []
         for size in SERIES[name].sizes:
@@ -145,11 +135,20 @@ def main() -> None:
             found[name].append(p)
             rate = 1e-9 * p["flops"] / p["step"]
             print(f"{size:8} {1e6 * p['step']:10.1f} {rate:7.1f} {p['compile']:11.3f}", flush=True)
-        a, b = found[name][-2:]
-        powers = exponent(a, b, "flops", "step"), exponent(a, b, "size", "compile")
-        print("at the end: step ~ arithmetic^{:.2f}, compile ~ size^{:.2f}\n".format(*powers))
-    options.out.mkdir(parents=True, exist_ok=True)
-    draw(found, options.out / "scaling.png")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(SERIES), default=list(SERIES))
+    parser.add_argument("--out", type=Path, default=ROOT / ".benchmarks" / "scaling.png")
+    parser.add_argument("--here", nargs=2, metavar=("SERIES", "SIZE"), help="one point, in this process, as JSON")
+    options = parser.parse_args()
+    if options.here:
+        print(json.dumps(measure(options.here[0], int(options.here[1]))))
+    else:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        draw(measure_series(options.only), options.out)
 
 
 if __name__ == "__main__":

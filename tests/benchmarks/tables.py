@@ -10,11 +10,14 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.peers.process import ROOT
+from tests.benchmarks.scaling import SERIES, exponent
 from tests.benchmarks.targets import Results, duration, judge, judge_fresh, judge_second_core, part_of_limit
 
 PAGE = ROOT / "docs" / "performance.md"
+MAIN, SHARE, WIDTH = 8, 0.04, 60  # how many statements of a work are shown, from what part of it on, and how widely
 _SECTION = re.compile(r"(<!-- measured: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -31,6 +34,7 @@ def sections(results: Results) -> dict[str, str]:
         found[f"times-{threads}"] = times(results, threads)
     found |= {name: figures(results[name]) for name in ("compile", "cached")}
     found |= {"memory": memory(results), "starts": starts(results)}
+    found |= {"kernels": kernels(results), "growth": growth(results)}
     return {name: text for name, text in found.items() if text}
 
 
@@ -92,6 +96,44 @@ def starts(results: Results) -> str:
         if results[key]
     ]
     return table(("", *names), rows) if rows else ""
+
+
+def kernels(results: Results) -> str:
+    """The statements that take most of each work, by what they write."""
+    rows = []
+    for work, (whole, *parts) in results["kernels"].items():
+        rows.append((f"**{work}**", *_rates(whole), ""))
+        for part in sorted(parts, key=lambda k: -k["seconds"])[:MAIN]:
+            if (share := part["seconds"] / whole["seconds"]) > SHARE:
+                rows.append((f"`{shorten(part['label'].split(' <- ')[0])}`", *_rates(part), f"{share:.0%}"))
+    return table(("what is written", "time", "GF/s", "flops per byte", "of the work"), rows) if rows else ""
+
+
+def _rates(kernel: dict[str, Any]) -> tuple[str, str, str]:
+    rate = f"{1e-9 * kernel['flops'] / kernel['seconds']:.0f}", f"{kernel['flops'] / kernel['bytes']:.1f}"
+    return duration(kernel["seconds"]), *(rate if kernel["flops"] else ("", ""))
+
+
+def shorten(label: str) -> str:
+    return label if len(label) <= WIDTH else label[: WIDTH - 4].rstrip(", ") + " ..."
+
+
+def growth(results: Results) -> str:
+    """GF/s of a step at each size, seconds of a compile, and the powers at the end."""
+    rows = []
+    for name, points in results["scaling"].items():
+        a, b = points[-2:]
+        sizes, rates, compiles = (
+            " ".join(texts)
+            for texts in zip(
+                *((f"{p['size']:g}", f"{1e-9 * p['flops'] / p['step']:.0f}", f"{p['compile']:.2f}") for p in points),
+                strict=True,
+            )
+        )
+        powers = exponent(a, b, "flops", "step"), exponent(a, b, "size", "compile")
+        rows.append((SERIES[name].title, sizes, rates, compiles, *(f"{power:.2f}" for power in powers)))
+    head = "series", "sizes", "GF/s of a step", "seconds of a compile", "step ~ arithmetic ^", "compile ~ size ^"
+    return table(head, rows) if rows else ""
 
 
 def report(results: Results) -> str:

@@ -86,6 +86,12 @@ def test_exponents_of_growth() -> None:
     assert exponent({"n": 1, "t": 5}, {"n": 4, "t": 80}, "n", "t") == pytest.approx(2)
 
 
+def test_growth_and_kernels_as_tables() -> None:
+    found = sections(RESULTS)
+    assert "| 2 4 | 0 0 | 4.00 16.00 | 1.00 | 2.00 |" in found["growth"]
+    assert "| `h` | 500 ms | 0 | 3.0 | 50% |" in found["kernels"]
+
+
 def test_a_long_result_is_compared_in_places() -> None:
     assert len(server.values((np.arange(1 << 20), 3.0))) == server.COMPARED + 1
 
@@ -100,6 +106,10 @@ RESULTS = {
     "cached": {},
     "imports": {"graphnn": 0.01, "jax": 0.5},
     "starts": {},
+    "kernels": {
+        "mlp64": [{"label": n, "seconds": t, "flops": 6, "bytes": 2} for n, t in (("whole", 1.0), ("h <- s", 0.5))]
+    },
+    "scaling": {"depth": [{"size": n, "flops": n, "step": 2e-9 * n, "compile": n * n} for n in (2, 4)]},
 }
 
 
