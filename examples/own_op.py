@@ -80,8 +80,10 @@ def main(quick: bool = False) -> Example:
         right.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink)
     right.set(title="∂loss/∂m of the bilinear form", xticks=[], yticks=[])
     right.grid(False)
+    slope = gn.derivation(swish)
+    quotient = dict(slope.steps)["name a quotient"]
     formulas = (
-        rf"\mathrm{{swish}}'(t) = {gn.latex(gn.derivation(swish).result)}",
+        rf"\mathrm{{swish}}'(t) = {gn.latex(slope.result)}, \qquad {gn.latex(quotient)}",
         gn.latex(standardise),
         gn.latex(bilinear),
         gn.latex(dm),

@@ -10,7 +10,7 @@ not determine the exponential, a quotient in it may: silu = t*s with s = 1/(1 + 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import sympy
@@ -51,7 +51,8 @@ def through_quotient(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.E
     for quotient in sorted(quotients, key=sympy.default_sort_key):
         found = _by_exponential(QUOTIENT, quotient, symbol, derivative)
         if found and cost(found.result) < cost(derivative):
-            return found
+            named = ("name a quotient", sympy.Eq(QUOTIENT, quotient, evaluate=False))
+            return replace(found, steps=(named, *found.steps))
     return None
 
 
