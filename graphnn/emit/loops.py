@@ -88,11 +88,11 @@ class EmitContext(Folds):
         """Compute before a loop, if it runs at all, what each of its iterations would compute.
 
         for j: y[i, j] = exp(x[i])*w[j]  ->  t = exp(x[i]); for j: y[i, j] = t*w[j]
+
+        What loops inside of it would compute, too, unless it loads from an array that may have no elements.
         """
         changing = written_by(loop.body) | bound_by((loop,))
-        found = [
-            part for s in loop.body if isinstance(s, Let | Store | Accumulate) for part in invariants(s.value, changing)
-        ]
+        found = list(_invariants_in(loop.body, changing, nested=False))
         if not found or self.checks is not None:  # a bounds check stays with its statement
             yield
             return
@@ -153,6 +153,17 @@ class EmitContext(Folds):
         active = test if self.mask is None else w.binary("and", test, self.mask.value)
         with w.when(self.any_lane(active)), self.scope(changed), self.masked(test, occupied=True):
             self.statements(body)
+
+
+def _invariants_in(body: tuple[Stmt, ...], changing: frozenset[str], nested: bool) -> Iterator[Expr]:
+    """What the statements compute from nothing that changes; in nested loops only what needs no element to be there."""
+    for s in body:
+        if isinstance(s, For):
+            yield from _invariants_in(s.body, changing, nested=True)
+        elif isinstance(s, Let | Store | Accumulate):
+            for part in invariants(s.value, changing):
+                if not nested or not any(isinstance(e, Load) and e.index for e in walk(part)):
+                    yield part
 
 
 def holds_contract(body: tuple[Stmt, ...]) -> bool:

@@ -26,6 +26,9 @@ LOCALITY = 1.25
 def fuse(program: Program, machine: Machine) -> Program:
     """Merge a nest with the nest that computes what it reads, over as many common loops as is legal and pays.
 
+    A nest that overwrites what another one reads joins that one, too, where all of their loops are common: the update
+    of a weight and of its moments is one pass over memory.
+
     for i0: t[i0] = x[i0]*2;   for i0: y[i0] = t[i0] + 1  ->  for i0: v = x[i0]*2; y[i0] = v + 1
 
     Legal: each element that both touch and one writes, they touch in the same iteration of the common loops; and one
@@ -62,7 +65,9 @@ class Fuser:
         """Fuse a statement with another, in place. Returns where the result is; None if it fuses with none."""
         before = (p for p in reversed(order.writing(one.effects.touches)) if p.place < one.place)
         after = (p for p in order.touching(one.effects.writes) if p.place > one.place)
-        for other in chain(before, after):
+        needing = (p for p in reversed(order.reading(one.effects.writes)) if p.place < one.place)
+        pairs = chain(((p, False) for p in chain(before, after)), ((p, True) for p in needing))
+        for other, whole in pairs:
             first, second = (other, one) if other.place < one.place else (one, other)
             if _meets_rivals(order, second, first.place, second.place):
                 if _meets_rivals(order, first, first.place, second.place):
@@ -70,7 +75,7 @@ class Fuser:
                 kept = second
             else:
                 kept = first
-            merged = self._merge(first.effects, second.effects)
+            merged = self._merge(first.effects, second.effects, whole)
             if merged is not None:
                 order.remove(second if kept is first else first)
                 return order.replace(kept, merged)
@@ -82,10 +87,11 @@ class Fuser:
             self.costs[id(stmt)] = stmt, best_lanes(stmt, self.model)[0]
         return self.costs[id(stmt)][1]
 
-    def _merge(self, first: Effects, second: Effects) -> Stmt | None:
+    def _merge(self, first: Effects, second: Effects, whole: bool) -> Stmt | None:
+        """The two as one statement, where that is legal and pays; with `whole`, only if all their loops are common."""
         taken = set(self.names)
         match = match_loops(first, second, taken)
-        if match is None:
+        if match is None or (whole and not (match.complete and match.contract is None)):
             return None
         body = forward_stores(_inside(match), taken)
         own = _count((*first.accesses, *second.accesses))

@@ -377,3 +377,22 @@ def test_other_instruction_sets_give_the_same_bits(cpu: str, vector_bytes: int) 
     target = Target(host().triple, cpu, "", vector_bytes, 16)
     wide, narrow = (run(p, arrays, {"N": 29}, t)["y"] for t in (host(), target))
     assert wide.tobytes() == narrow.tobytes()
+
+
+@pytest.mark.parametrize(("n", "columns"), [(0, 3), (3, 0), (5, 20)])
+def test_scalars_are_computed_outside_of_all_loops(n: int, columns: int) -> None:
+    """y[i, j] = x[i, j]*exp(t[]) + sqrt(w[0]): exp once, before the loops; w may be empty: inside."""
+    x, t, w, y = buffer("x", ("N", "C")), buffer("t", ()), buffer("w", ("C",)), buffer("y", ("N", "C"), role="output")
+    value = op("add", op("mul", load(x, I, J), op("exp", load(t))), op("sqrt", load(w, integer(0))))
+    nest = For("i", integer(0), N, (vector("j", Size("C"), Store("y", (I, J), value)),), "parallel")
+    p = program((nest,), x, t, w, y, sizes=("N", "C"))
+    before, _, inside = emit(p, host()).text.partition("= phi i64")
+    assert "@llvm.fma.f32" in before
+    assert "@llvm.fma" not in inside.split("\ndefine")[0].replace("declare", "")
+    assert "@llvm.sqrt.f32" in inside
+    arrays = {
+        "x": RNG.normal(size=(n, columns)).astype("float32"),
+        "t": np.array(0.5, "float32"),
+        "w": RNG.uniform(1, 2, columns).astype("float32"),
+    }
+    both_ways(p, arrays, N=n, C=columns)

@@ -155,3 +155,33 @@ def test_rows_stay_in_cache_from_their_reduction_to_their_map(columns):
     after = fuse(before, Machine())
     assert len(after.body) == 1
     assert_same_meaning(before, after, {"N": 7})
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_an_update_joins_the_nest_that_reads_the_old_value(n):
+    """y = 2v + g; v = v + g with v a state: y reads the old v, and both are one pass over memory."""
+    arrays = [array("g", "input", "N"), array("v", "state", "N"), array("t", "temp", "N"), array("y", "output", "N")]
+    old = op("mul", load("v", "i"), 2.0)
+    formulas = [
+        ("y", {"i": "N"}, op("add", old, load("g", "i"))),
+        ("t", {"i": "N"}, op("add", load("v", "i"), load("g", "i"))),
+    ]
+    before = program(arrays, formulas, [("v", "t")])
+    after = schedule(before)
+    (loop,) = after.body
+    assert [s.buffer for s in loop.body if isinstance(s, Store)] == ["y", "v"]
+    assert_same_meaning(before, after, {"N": n})
+
+
+def test_an_update_of_what_a_contraction_reads_stays_apart():
+    """y = a v; v = v + 1: the update touches each element once, the contraction reads it for each row."""
+    arrays = [array("a", "input", "N", 8), array("v", "state", 8, 6), array("t", "temp", 8, 6)]
+    product = op("mul", load("a", "i", "k"), load("v", "k", "j"))
+    formulas = [
+        ("y", {"i": "N", "j": 6}, total(product, k=8)),
+        ("t", {"i": 8, "j": 6}, op("add", load("v", "i", "j"), 1.0)),
+    ]
+    before = program([*arrays, array("y", "output", "N", 6)], formulas, [("v", "t")])
+    after = schedule(before)
+    assert len(after.body) == 2
+    assert_same_meaning(before, after, {"N": 5})
