@@ -41,6 +41,11 @@ class Network:
         self.updates: dict[str, Tensor] = {}  # new values of state variables that a training step stores
         self.state = State(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: what was requested is made first, since how to make it belongs to this network."""
+        self.requests.make_all()
+        return dict(self.__dict__)
+
     @property
     def graph(self) -> Any:
         """The networkx.MultiDiGraph. What was requested is made first; raises DeriveError where that fails."""

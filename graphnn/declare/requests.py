@@ -36,8 +36,7 @@ class Request:
     digest: str
     sources: tuple[Tensor, ...]
     types: tuple[OperandType, ...]
-    make: Make
-    made: tuple[str, ...] = ()
+    made: tuple[str, ...] | None = None  # the names of the results
     error: Exception | None = None
 
 
@@ -47,7 +46,7 @@ class Requests:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._asked: dict[str, Request] = {}  # by content and sources
-        self._pending: list[Request] = []
+        self._pending: list[tuple[Request, Make]] = []
         self._results: dict[str, tuple[Request, int]] = {}
         self._makers: dict[str, Request] = {}  # of every node that a request has added
         self._lock = RLock()
@@ -55,6 +54,13 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self._asked)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = RLock()
 
     def ask(
         self, what: str, content: Any, sources: Sequence[Tensor], types: Sequence[OperandType], make: Make
@@ -67,8 +73,8 @@ class Requests:
                 names = sorted(name for name in self._network.made if name not in self._makers)
                 parts = [question, names, [earlier.digest for earlier in self._asked.values()]]
                 digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-                request = self._asked[question] = Request(what, digest, tuple(sources), tuple(types), make)
-                self._pending.append(request)
+                request = self._asked[question] = Request(what, digest, tuple(sources), tuple(types))
+                self._pending.append((request, make))
             return [Requested(self._network, request, n) for n in range(len(types))]
 
     def reference(self, tensor: Tensor) -> str | list[Any]:
@@ -88,10 +94,11 @@ class Requests:
 
     def names(self, request: Request) -> tuple[str, ...]:
         """The nodes of a request, made if need be. Raises what making them raised."""
-        if not request.made and request.error is None:
+        if request.made is None and request.error is None:
             self.make_all()
         if request.error is not None:
             raise request.error
+        assert request.made is not None
         return request.made
 
     def make_all(self) -> None:
@@ -107,24 +114,24 @@ class Requests:
             self._busy = True
             try:
                 while self._pending:
-                    request = self._pending[0]
+                    request, make = self._pending[0]
                     try:
-                        self._make(request)
+                        self._make(request, make)
                     except Exception as error:
                         error.add_note(f"{request.what} had been asked for, and were made when somebody looked at them")
                         request.error = error
                         raise
                     finally:
-                        if request.made or request.error:  # after Ctrl-C it still is to be made
+                        if request.made is not None or request.error is not None:  # after Ctrl-C it still is to be made
                             del self._pending[0]  # only now: other threads wait for what is pending
             finally:
                 self._busy = False
 
-    def _make(self, request: Request) -> None:
+    def _make(self, request: Request, make: Make) -> None:
         network = self._network
         before = network.made.number_of_nodes()
         with network.composing(request.what):
-            made = tuple(tensor.name for tensor in request.make())
+            made = tuple(tensor.name for tensor in make())
         self._makers |= dict.fromkeys(islice(network.made, before, None), request)
         for number, name in enumerate(made):
             self._results.setdefault(name, (request, number))
@@ -164,7 +171,7 @@ class Requests:
             kept = list(self._asked.items())[:before]
             self._asked = dict(kept)
             earlier = {request for _, request in kept}
-            self._pending = [request for request in self._pending if request in earlier]
+            self._pending = [pair for pair in self._pending if pair[0] in earlier]
             added = islice(self._network.made, nodes, None)
             gone = [name for name in added if name not in self._makers or self._makers[name] not in earlier]
             for name in gone:

@@ -34,6 +34,8 @@ def gradients(ys: Tensor | Sequence[Tensor], xs: Tensor | Sequence[Tensor], ties
             raise DeriveError(f"'{tensor.name}' belongs to another network than '{outputs[0].name}'")
         if tensor.dtype not in FLOATS:
             raise DeriveError(f"'{tensor.name}' is {tensor.dtype}: there is no gradient of or by integers and booleans")
+    if not inputs:
+        return []
     network = outputs[0].network
     flows = find_flows(network, outputs, inputs)
 

@@ -1,5 +1,7 @@
 """Requests: known by shape and dtype, made when somebody looks, the same whoever looks first."""
 
+import copy
+import pickle
 from threading import Barrier, Thread
 
 import numpy as np
@@ -58,6 +60,14 @@ def test_the_same_question_has_the_same_answer():
     (other,) = gn.gradients(loss, [net["a.W"]], "split")
     assert len(net.requests) == 2
     assert first == again != other
+
+
+def test_nothing_asked_is_nothing_made():
+    net, loss = network()
+    before = list(net.graph)
+    assert gn.gradients(loss, []) == []
+    assert net.requests.ask("nothing", [], [loss], [], list) == []
+    assert list(net.graph) == before
 
 
 def test_what_is_declared_later_makes_nothing():
@@ -190,6 +200,21 @@ def test_gradients_of_a_formula_that_is_constant_in_disguise():
     with pytest.raises(gn.DeriveError) as caught:
         gn.compile(gradient)
     assert "the gradients of sum by x" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+def test_a_copy_of_a_network_is_whole(copied):
+    net, loss = network()
+    gradients = gn.gradients(loss, [net["a.W"], net["b.b"]])
+    other = copied(net)
+    assert list(other.graph) == list(net.graph)
+    again = gn.gradients(other["loss"], [other["a.W"], other["b.b"]])
+    assert [tensor.name for tensor in again] == [tensor.name for tensor in gradients]
+    assert len(other.graph) == len(net.graph)
+    assert all(tensor.network is other for tensor in again)
+    assert canonical_text(other, again) == canonical_text(net, gradients)
+    gn.gradients(other["loss"], [other["b.W"]])
+    assert len(other.graph) > len(net.graph)
 
 
 def test_values_are_those_of_the_formula():
