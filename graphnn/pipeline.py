@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack, get_args, overload
 
 import llvmlite
@@ -29,6 +30,7 @@ from graphnn.run.archive import Archive
 from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.manifest import Structure
+from graphnn.run.measure import fastest
 from graphnn.run.threads import count_threads
 from graphnn.simplify.expr import DType
 from graphnn.simplify.formula import Accuracy
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     updates: Mapping[str, Tensor] | None
     disable: Collection[str]
     cache: bool
+    tune: bool
 
 
 @overload
@@ -71,6 +74,7 @@ def compile(
     updates: Mapping[str, Tensor] | None = None,
     disable: Collection[str] = (),
     cache: bool = True,
+    tune: bool = False,
 ) -> Executable | Compilation:
     """Compile Tensors to a native function that takes the inputs by keyword and returns arrays alike.
 
@@ -84,9 +88,12 @@ def compile(
     names; `disable` leaves schedule passes out; `cache` takes the program from the folder of compiled programs or
     keeps it there (`docs/design/cache.md`), but never with debug= or until=; `threads` is the number of threads
     that a call may use, by default what the environment variable GRAPHNN_NUM_THREADS says, else one. The results
-    have the same bits for every number of threads. A call below some 10 us uses one, and so does `debug`.
+    have the same bits for every number of threads. A call below some 10 us uses one, and so does `debug`. `tune`
+    compiles some seven schedules, times them on random arrays and copies of the state for about two seconds, and takes
+    the fastest; the cache remembers it, and `Executable.tuning` tells what was measured (`docs/design/tuning.md`).
 
-    Raises CompileError for unknown options, GraphError for tensors of different networks.
+    Raises CompileError for unknown options, for tune= where sizes are not bound and with debug= or until=, GraphError
+    for tensors of different networks.
     """
     tensors, structure, keys = _flatten(outputs)
     for option, given in (("sizes", sizes), ("updates", updates)):
@@ -96,22 +103,28 @@ def compile(
         raise CompileError(f"disable= takes names of schedule passes, as in ['fuse'], not {disable!r:.40}")
     network = _network(tensors, updates or {})
     _check_options(threads, dtype, accuracy, until, network, sizes or {})
-    for option, flag in (("training", training), ("cache", cache)):
+    for option, flag in (("training", training), ("cache", cache), ("tune", tune)):
         if not isinstance(flag, bool):
             raise CompileError(f"{option}={flag!r:.40}: True or False")
+    if tune and (debug or until is not None):
+        raise CompileError("tune=True times programs that run as they are: compile without debug= and until=")
     if training:
         updates = _with_own(network, tensors, updates or {})
     folder = open_cache() if cache and until is None and not debug else None
     key = ""
     if folder is not None:  # before anything that was requested is made
         options: Options = {"sizes": sizes, "dtype": dtype, "accuracy": accuracy}
-        key = _key(network, tensors, (structure, keys), updates or {}, {**options, "training": training}, disable)
+        options |= {"training": training, "tune": tune, "threads": count_threads(threads) if tune else None}
+        key = _key(network, tensors, (structure, keys), updates or {}, options, disable)
         archive = folder.find(key)
         if archive is not None:
             return Executable(archive.manifest, archive.code, network.state, threads)
     from graphnn.stages import Compilation, run_stages  # a program that is found needs no compiler
 
-    made = run_stages(tensors, structure, keys, updates or {}, sizes, dtype, accuracy, training, debug, until, disable)
+    tuner = partial(fastest, source=network.state, threads=threads) if tune else None
+    made = run_stages(
+        tensors, structure, keys, updates or {}, sizes, dtype, accuracy, training, debug, until, disable, tuner
+    )
     if isinstance(made, Compilation):
         return made
     manifest, code = made

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 
 import graphnn as gn
+from graphnn import stages
 
 X = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
 
@@ -192,3 +196,30 @@ def test_a_bound_size_does_not_cost_digits() -> None:
     program = gn.compile(gn.gradients(gn.mean_squared_error(a, t), [a])[0], sizes={"N": 100})
     x = np.full((100, 3), 1 + 2**-20, np.float32)
     np.testing.assert_allclose(program(a=x, t=np.ones_like(x)), np.full((100, 3), 2**-20 / 150), rtol=1e-6)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_collector_of_cycles_is_off_while_stages_run_and_then_as_before(
+    enabled: bool, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    simplify = stages.simplify
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(gc.isenabled())
+        if fails:
+            raise ZeroDivisionError
+        return simplify(*arguments)
+
+    monkeypatch.setattr(stages, "simplify", watched)
+    x = gn.Network("net").input("x", ("N",))
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+            gn.compile(gn.exp(x), cache=False)
+        assert seen == [False]
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -17,6 +17,7 @@ from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
 from graphnn.run.threads import count_threads, load_program
+from graphnn.run.tuning import Tuning
 
 if TYPE_CHECKING:
     from graphnn.run.steps import Steps
@@ -137,6 +138,11 @@ class Executable:
     def kernels(self) -> tuple[str, ...]:
         """A line per top-level statement of the scheduled program; "(code of 2)" where it runs that of line 2."""
         return self.manifest.kernels
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What `compile(tune=True)` measured: the seconds of each variant, and which was chosen. None without."""
+        return self.manifest.tuning
 
     @property
     def memory(self) -> str:

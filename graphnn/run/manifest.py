@@ -19,6 +19,7 @@ from graphnn.emit.target import Target
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
 from graphnn.run.texts import PackedTexts
+from graphnn.run.tuning import Tuning
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
 from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
 from graphnn.simplify.formula import Role
@@ -79,7 +80,8 @@ class Manifest:
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage ("emit": LLVM's), `kernels` a line per statement, which ends in "(code of 2)" where the function made for
-    the statement at position 2 runs it. A `parallel` entry runs in several threads where it is given them.
+    the statement at position 2 runs it. A `parallel` entry runs in several threads where it is given them. `tuning`
+    tells what was measured, if anything was.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Manifest:
         default_factory=lambda: {"graphnn": __version__, "llvmlite": llvmlite.__version__}
     )
     parallel: bool = False
+    tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
         names = [b.name for b in self.buffers]
@@ -161,6 +164,7 @@ class Manifest:
             "extremes": [[name, encode_extent(terms), encode_extent(out)] for name, terms, out in self.extremes],
             "memory": self.memory.to_json(),
             "target": asdict(self.target),
+            "tuning": None if self.tuning is None else self.tuning.to_json(),
             **{name: [list(pair) for pair in sorted(getattr(self, name).items())] for name in ("checks", "origins")},
             **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels")},
             **{name: dict(getattr(self, name)) for name in ("stages", "versions")},
@@ -255,4 +259,5 @@ _READERS: dict[str, Any] = {
     "kernels": read_texts,
     "versions": read_table,
     "parallel": _read_flag,
+    "tuning": lambda data: None if data is None else Tuning.from_json(data),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 
@@ -31,6 +32,12 @@ def read_integer(data: object) -> int:
     if type(data) is not int:
         raise TypeError(f"{data!r} is not an integer")
     return data
+
+
+def read_number(data: object) -> float:
+    if type(data) not in (int, float) or not isfinite(data):  # type: ignore[arg-type]
+        raise TypeError(f"{data!r} is not a finite number")
+    return float(data)  # type: ignore[arg-type]
 
 
 def read_pairs(data: object) -> list[tuple[Any, Any]]:

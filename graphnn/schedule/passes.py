@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from graphnn.errors import CompileError
@@ -50,18 +50,25 @@ PASSES = (
 )
 
 
-def schedule(program: Program, machine: Machine | None = None, disable: Collection[str] = ()) -> Program:
+def schedule(
+    program: Program,
+    machine: Machine | None = None,
+    disable: Collection[str] = (),
+    instead: Sequence[Pass] = (),
+) -> Program:
     """Turn naive loop nests into ones that run fast on `machine` (default: 512-bit vectors).
 
-    `disable` names passes to leave out; the meaning is the same without any of them, up to the order of sums.
+    `disable` names passes to leave out; the meaning is the same without any of them, up to the order of sums. A pass
+    of `instead` takes the place of the one of its name.
     Raises CompileError for an unknown name, and where the result is not valid IR.
     """
     names = [p.name for p in PASSES]
     for name in disable:
         if name not in names:
             raise CompileError(f"there is no schedule pass {name!r}; the passes are {', '.join(names)}")
+    others = {step.name: step for step in instead}
     for step in PASSES:
         if step.name not in disable:
-            program = step.run(program, machine or Machine())
+            program = others.get(step.name, step).run(program, machine or Machine())
     verify(program)
     return program

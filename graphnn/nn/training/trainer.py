@@ -68,6 +68,7 @@ class Trainer:
     threads       of the compiled code, as in `compile`
     watch         a step whose loss is not finite changes nothing and raises NumericError, which names the first bad
                   node; "gradients": also one whose gradients are not, for a pass over them; False: no such check
+    tune          times several schedules of the step for `batch_size` rows, as `compile` does, and takes the fastest
 
     The step is compiled for `batch_size` rows; one more, for any number of rows, is compiled when first needed (a
     ragged last batch). The gradients and updates are nodes of the network. Slots that the network holds from an
@@ -90,6 +91,7 @@ class Trainer:
         weight_decay: float = 0.0,
         l1: float = 0.0,
         watch: Watch = True,
+        tune: bool = False,
     ) -> None:
         check_loss(loss)
         check_optimizer(optimizer)
@@ -97,7 +99,9 @@ class Trainer:
             raise DTypeError(f"dtype is float32, float64 or None, not {dtype!r}")
         if not isinstance(watch, bool) and watch != "gradients":
             raise GraphError(f"watch is True, False or 'gradients', not {watch!r:.40}")
-        self.network, self.optimizer = loss.network, optimizer or SGD()
+        if not isinstance(tune, bool):
+            raise GraphError(f"tune is True or False, not {tune!r:.40}")
+        self.network, self.optimizer, self.tune = loss.network, optimizer or SGD(), tune
         self.batch_size = None if batch_size is None else check_count("batch_size", batch_size, 1)
         self.seed = check_count("seed", seed, 0)
         self.dtype, self.threads = dtype, None if threads is None else check_count("threads", threads, 1)
@@ -157,7 +161,13 @@ class Trainer:
             sizes = {} if key is None else {str(self.batch_symbol): key}
             outputs = self._outputs if self.watch == "gradients" else self.loss
             self._steps[key] = compile(
-                outputs, sizes=sizes, threads=self.threads, dtype=self.dtype, training=True, updates=self._watched
+                outputs,
+                sizes=sizes,
+                threads=self.threads,
+                dtype=self.dtype,
+                training=True,
+                updates=self._watched,
+                tune=self.tune and (key is not None or self.batch_symbol is None),
             )
         return self._steps[key]
 
