@@ -118,7 +118,8 @@ class Environment:
 
     def bind(self, name: str, value: Value) -> None:
         """Bind a Local to a scalar or to a vector of `lanes` elements, until the enclosing scope ends."""
-        self.forget(frozenset((name,)))
+        if name in self.locals:  # else nothing that is known can depend on it
+            self.forget(frozenset((name,)))
         self.locals[name] = value
         self.varying = self.varying | {name} if value.type.startswith("<") else self.varying - {name}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement
 
@@ -103,8 +103,6 @@ def pins(first: Access, second: Access, axis: str, forbidden: Extents) -> bool:
     `forbidden` holds the extent of `axis`, too.
     """
     for a, b in zip(first.index, second.index, strict=True):
-        if isinstance(a, Const) and isinstance(b, Const) and a != b:
-            return True  # they never meet
         if axis not in axes_of(a) or axis not in axes_of(b):
             continue
         apart = _apart(a, b)
@@ -152,21 +150,37 @@ def conflicts(first: Iterable[Access], second: Iterable[Access]) -> list[tuple[A
     return [(a, b) for a in first for b in later.get(a.buffer, ()) if a.writes or b.writes]
 
 
+def meetings(found: Iterable[Access]) -> Iterator[tuple[Access, Access]]:
+    """The pairs of accesses to one buffer of which at least one writes, each once, and each with itself.
+
+    Left out are those that differ in a constant index: t[0, i0] and t[1, i0] never meet.
+    """
+    buffers = dict[str, dict[Access, None]]()
+    for access in found:
+        buffers.setdefault(access.buffer, {})[access] = None
+    for same in buffers.values():
+        keys = {a: tuple(int(e.value) if isinstance(e, Const) else None for e in a.index) for a in same}
+        known = [d for d, column in enumerate(zip(*keys.values(), strict=True)) if None not in column]
+        buckets = dict[tuple[int | None, ...], list[Access]]()
+        for access, key in keys.items():
+            buckets.setdefault(tuple(key[d] for d in known), []).append(access)
+        for bucket in buckets.values():
+            for a, b in combinations_with_replacement(bucket, 2):
+                if (a.writes or b.writes) and _may_meet(keys[a], keys[b]):
+                    yield a, b
+
+
+def _may_meet(first: tuple[int | None, ...], second: tuple[int | None, ...]) -> bool:
+    return all(x is None or y is None or x == y for x, y in zip(first, second, strict=True))
+
+
 def independent(loop: Range, body: Body, inside: Extents) -> bool:
     """Whether the iterations of a loop touch nothing in common that one of them writes.
 
     `inside` holds the extents of the axes that are bound inside the loop.
     """
-    found = dict[str, dict[Access, None]]()
-    for access in accesses(body):
-        found.setdefault(access.buffer, {})[access] = None
     forbidden = {**inside, loop.axis: known_extent(loop)}
-    return all(
-        pins(a, b, loop.axis, forbidden)
-        for same in found.values()
-        for a, b in combinations_with_replacement(same, 2)
-        if a.writes or b.writes
-    )
+    return all(pins(a, b, loop.axis, forbidden) for a, b in meetings(accesses(body)))
 
 
 def known_extent(r: Range) -> int | None:

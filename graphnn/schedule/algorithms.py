@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -22,7 +21,7 @@ CHAINS_HELP = 1 / 3  # a direct sum of several chains is more accurate by this p
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """F(m, r) as rows of fractions: `outputs` A^T, `kernel` G, `data` B^T."""
+    """F(m, r) as rows of numbers, rounded from exact ones: `outputs` A^T, `kernel` G, `data` B^T."""
 
     m: int
     r: int
@@ -42,8 +41,7 @@ def algorithm(m: int, r: int) -> Algorithm:
 
     found = derive_filtering(m, r)
     outputs, kernel, data = (
-        tuple(tuple(Fraction(int(x.p), int(x.q)) for x in row) for row in matrix.tolist())
-        for matrix in (found.A.T, found.G, found.B.T)
+        tuple(tuple(float(x) for x in row) for row in matrix.tolist()) for matrix in (found.A.T, found.G, found.B.T)
     )
     return Algorithm(m, r, outputs, kernel, data)
 

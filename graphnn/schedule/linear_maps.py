@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations
 
 from graphnn.lower.ir import Let, Stmt
 from graphnn.simplify.expr import Const, Expr, Local, Op, Origin
 
-Matrix = tuple[tuple[Fraction, ...], ...]  # rows
+Matrix = tuple[tuple[float, ...], ...]  # rows
 Vector = Sequence[Expr]
 
 
@@ -27,20 +26,20 @@ class Lets:
         self.statements.append(Let(name, value))
         return Local(name, value.dtype, self.origin)
 
-    def combine(self, row: Sequence[Fraction], values: Vector) -> Expr:
+    def combine(self, row: Sequence[float], values: Vector) -> Expr:
         """sum of row[k]*values[k], bound unless it is one of the values: (1, 0, -2) -> fma(-2, v2, v0)."""
         terms = [(c, v) for c, v in zip(row, values, strict=True) if c]
         terms.sort(key=lambda term: (term[0] != 1, abs(term[0]) != 1))  # stable: starts from a value that needs no sign
         (first, total), *rest = terms
         dtype = total.dtype
         if first != 1:
-            total = Op("mul", (Const(float(first), dtype), total), dtype, self.origin)
+            total = Op("mul", (Const(first, dtype), total), dtype, self.origin)
         for c, value in rest:
             match c:
                 case 1 | -1:
                     total = Op("add" if c == 1 else "sub", (total, value), dtype, self.origin)
                 case _:
-                    total = Op("fma", (Const(float(c), dtype), value, total), dtype, self.origin)
+                    total = Op("fma", (Const(c, dtype), value, total), dtype, self.origin)
         return total if len(terms) == 1 and first == 1 else self.bind(total)
 
     def apply(self, matrix: Matrix, values: Vector) -> list[Expr]:
@@ -70,23 +69,22 @@ class Lets:
         total, difference = (
             self.bind(Op(fn, (values[p], values[q]), values[p].dtype, self.origin)) for fn in ("add", "sub")
         )
-        zero = Fraction(0)
         rows = []
         for row in matrix:
             same = row[p] == row[q]
             others = [c for k, c in enumerate(row) if k not in (p, q)]
-            rows.append((*others, row[p] if same else zero, zero if same else row[p]))
+            rows.append((*others, row[p] if same else 0.0, 0.0 if same else row[p]))
         kept = [v for k, v in enumerate(values) if k not in (p, q)]
         return self.apply(tuple(rows), (*kept, total, difference))
 
 
-def _parts(first: Sequence[Fraction], second: Sequence[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
+def _parts(first: Sequence[float], second: Sequence[float]) -> tuple[list[float], list[float]]:
     """Half the sum and half the difference of two rows."""
     pairs = list(zip(first, second, strict=True))
     return [(x + y) / 2 for x, y in pairs], [(x - y) / 2 for x, y in pairs]
 
 
-def _disjoint(first: Sequence[Fraction], second: Sequence[Fraction]) -> bool:
+def _disjoint(first: Sequence[float], second: Sequence[float]) -> bool:
     return not any(x and y for x, y in zip(first, second, strict=True))
 
 

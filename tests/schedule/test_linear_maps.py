@@ -37,7 +37,7 @@ def run(lets, known):
 
 
 def rows(*values):
-    return tuple(tuple(map(Fraction, row)) for row in values)
+    return tuple(tuple(map(float, row)) for row in values)
 
 
 @pytest.mark.parametrize(
