@@ -17,6 +17,7 @@ from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
+from graphnn.schedule.panels import block_panels
 from graphnn.schedule.reuse import reuse
 from graphnn.schedule.split_reductions import split_reductions
 from graphnn.schedule.streams import stream_rows
@@ -33,7 +34,8 @@ class Pass(NamedTuple):
 # left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
 # states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
 # fusion, so that nests agree on their lanes; correlations are filtered after it, so that what follows them is computed
-# tile by tile, too. Arrays take each other's place at last: the other passes rely on one name for each.
+# tile by tile, too; panels and streams are for what is a contraction then. Arrays take each other's place at last: the
+# other passes rely on one name for each.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -44,6 +46,7 @@ PASSES = (
     Pass("layout", permute_layouts),
     Pass("fuse", fuse),
     Pass("filtering", filtering),
+    Pass("panels", block_panels),
     Pass("streams", stream_rows),
     Pass("vectorise", vectorise),
     Pass("reuse", reuse),

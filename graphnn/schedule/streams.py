@@ -9,7 +9,7 @@ from graphnn.lower.ir import Contract, Program, Stmt
 from graphnn.schedule.affine import ZERO, integer, is_affine, known_extent, stride
 from graphnn.schedule.cost import FAR_LINES, CostModel
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import fresh_name, names_in, rewrite
+from graphnn.schedule.statements import fresh_name, names_in, rewrite, statements
 from graphnn.simplify.expr import Axis, Expr, Load, Range, index_constant, substitute
 
 STREAMS = 4  # of one core: 37 to 40 GB/s, with 8 35, with one 31; 16 exceed what the prefetchers follow (23)
@@ -25,11 +25,14 @@ def stream_rows(program: Program, machine: Machine) -> Program:
     multiplied at once, each of which ends with its row; as quarters of the matrix they go on.
     """
     model = CostModel.of(program.buffers, machine)
+    if not any(_comes_row_by_row(s, model) for s in statements(program.body)):
+        return program
     names = {b.name for b in program.buffers} | set(program.sizes) | names_in(program.body)
 
     def streamed(stmt: Stmt) -> Stmt:
-        if not isinstance(stmt, Contract) or not _comes_row_by_row(stmt, model):
+        if not _comes_row_by_row(stmt, model):
             return stmt
+        assert isinstance(stmt, Contract)
         (r,) = stmt.k
         quarter = (known_extent(r) or 0) // STREAMS
         t, q = fresh_name(r.axis, names), fresh_name(f"{r.axis}_q", names)
@@ -41,9 +44,16 @@ def stream_rows(program: Program, machine: Machine) -> Program:
     return replace(program, body=rewrite(program.body, lambda expr: expr, streamed))
 
 
-def _comes_row_by_row(c: Contract, model: CostModel) -> bool:
-    """Whether b is more than stays in cache, whole rows one after the other, and there is one row of a."""
-    if c.lanes > 1 or len(c.k) > 1 or known_extent(c.m) != 1 or not isinstance(c.b, Load) or not is_affine(c.b.index):
+def _comes_row_by_row(c: Stmt, model: CostModel) -> bool:
+    """Whether a statement multiplies one row with a b that no cache holds, whole rows one after the other."""
+    if (
+        not isinstance(c, Contract)
+        or c.lanes > 1
+        or len(c.k) > 1
+        or known_extent(c.m) != 1
+        or not isinstance(c.b, Load)
+        or not is_affine(c.b.index)
+    ):
         return False
     terms, columns = known_extent(c.k[0]), known_extent(c.n)
     if not terms or terms % STREAMS or not columns or columns < RUN:
