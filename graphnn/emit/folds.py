@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope
 from graphnn.emit.crossing import fold_across, loads_by_rows
@@ -11,10 +12,11 @@ from graphnn.emit.expression import Expressions
 from graphnn.emit.scalar import emit_scalar
 from graphnn.emit.writer import Value, constant, lanes_of
 from graphnn.lower.ir import Fold, For, fused_factors
-from graphnn.schedule.affine import ONE, ZERO, integer
+from graphnn.schedule.affine import ONE, ZERO, integer, known_extent
 from graphnn.simplify.expr import COMBINE, Const, Expr, Load, Local, Op, Range, identity_of, index_constant, walk
 
 CHAINS = 4  # vectors of a loop that folds: an add takes 3 or 4 cycles
+FEW = 9  # terms, as of a window of 3 x 3, that are written one after the other: the loops around 2 x 2 took 50 cycles
 
 
 class Folds(Expressions):
@@ -42,6 +44,11 @@ class Folds(Expressions):
         loads = () if rest else loads_by_rows(self, fold)
         if loads:
             return fold_across(self, first, loads, total, lambda sum_: self.fold_term(fold, sum_, evaluate))
+        if isinstance(first.lo, Const) and _are_few((first, *rest)):
+            for place in range(known_extent(first) or 0):
+                with self.axis(first.axis, constant("i64", int(first.lo.value) + place)):
+                    total = self.fold_over(fold, tuple(rest), total, evaluate)
+            return total
         with self.loop(first.axis, self.value(first.lo), self.value(first.hi), carry=[total]) as loop:
             loop.next = [self.fold_over(fold, tuple(rest), loop.carried[0], evaluate)]
         return loop.results[0]
@@ -101,3 +108,9 @@ class Folds(Expressions):
         return any(isinstance(s, Fold) for s in loop.body) and all(
             slope(offset, loop.axis) in (ZERO, ONE) for offset in offsets
         )
+
+
+def _are_few(ranges: tuple[Range, ...]) -> bool:
+    """Whether the ranges have constant bounds and at most FEW points together."""
+    extents = [known_extent(r) if isinstance(r.lo, Const) else None for r in ranges]
+    return None not in extents and prod(e for e in extents if e is not None) <= FEW
