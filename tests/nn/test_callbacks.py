@@ -112,6 +112,50 @@ def test_early_stopping(values, options, epochs, best):
         np.testing.assert_array_equal(trainer.network.state["z.W"], scores.seen[best])
 
 
+def test_early_stopping_says_that_it_stopped_and_why(capsys):
+    trainer, _ = make()
+    stop = EarlyStopping(2, "score", "max")
+    assert (stop.best, stop.best_epoch, stop.stopped, stop.verdict()) == (-np.inf, 0, None, "")
+    trainer.fit(data(), epochs=9, metrics={"score": Scores(trainer, [1, 3, 2, 2.5])}, callbacks=[stop])
+    assert (stop.best, stop.best_epoch, stop.stopped) == (3.0, 2, 4)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "stopped after epoch 4: score was best in epoch 2, 3; the weights are those of that epoch" in shown
+    trainer.fit(data(), epochs=2, metrics={"score": Scores(trainer, [1, 0])}, callbacks=[stop])
+    assert (stop.best_epoch, stop.stopped) == (1, None)
+    assert "stopped" not in capsys.readouterr().out
+    trainer.fit(data(), epochs=3, metrics={"score": Scores(trainer, [np.nan] * 3)}, callbacks=[stop])
+    assert "stopped after epoch 2: score was never a number" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_longer_fit_goes_on_with_the_weights_that_early_stopping_put_back():
+    trainer, _ = make()
+    stop, seen = EarlyStopping(9, "score"), []
+
+    class First(Callback):
+        def step(self, trainer, loss):
+            seen.append(loss)
+            return True
+
+    scores = Scores(trainer, [1, 2, 3])
+    trainer.fit(data(), epochs=2, metrics={"score": scores}, callbacks=[stop], progress=False, shuffle=False)
+    best = scores.seen[0]
+    np.testing.assert_array_equal(trainer.network.state["z.W"], best)
+    expected, _ = make()
+    for name, value in trainer.network.state.items():
+        expected.network.state[name] = value
+    trainer.fit(
+        data(),
+        epochs=3,
+        metrics={"score": scores},
+        callbacks=[stop, First()],
+        progress=False,
+        shuffle=False,
+        resume=True,
+    )
+    rows = {name: array[:8] for name, array in data().items()}
+    assert seen == [expected.step(**rows)]
+
+
 def test_early_stopping_brings_statistics_back_and_leaves_slots():
     net = Network()
     x, y = net.input("x", ("N", 2)), net.input("y", ("N", 2))

@@ -73,7 +73,10 @@ def check_arrays(expected: Mapping[str, Expected], data: object, what: str) -> t
 
 
 def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> tuple[Sources, int]:
-    """(what `data` gives for each input, not copied; its number of rows, 1 without a batch size).
+    """(what `data` gives for each input; its number of rows, 1 without a batch size).
+
+    Nothing is copied but integers that are narrower than int64, as labels often are: they are converted, once, and
+    batch by batch where they are a memory map.
 
     Raises BoundaryError, naming `what`, for arrays without names, a missing or unknown name, another dtype, another
     number of dimensions or fixed extent, different lengths, or no rows. The values of labels are checked by the
@@ -90,8 +93,7 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
     for name, needed in expected.items():
         if name not in data:
             raise BoundaryError(f"{what}: no array is given for the input '{name}'")
-        given = data[name]
-        array = sources[name] = given if isinstance(given, Converted) else np.asarray(given)
+        array = sources[name] = _source(data[name], needed)
         if array.dtype != needed.dtype:
             lazily = f", or gn.data.Converted(..., '{needed.dtype}') to convert batch by batch" if needed.rows else ""
             raise BoundaryError(
@@ -113,6 +115,18 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
         listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
         raise BoundaryError(f"{what}: the arrays have different lengths: {listed}")
     return sources, next(iter(lengths.values()), 1)
+
+
+def _source(given: Any, needed: Expected) -> npt.NDArray[Any] | Converted:
+    """The array or `Converted`, narrower integers as the int64 that is needed."""
+    if isinstance(given, Converted):
+        return given
+    array = np.asarray(given)
+    integers = array.dtype.kind in "iu" and needed.dtype.kind == "i"
+    if not integers or array.dtype == needed.dtype or not np.can_cast(array.dtype, needed.dtype):
+        return array
+    mapped = needed.rows and array.ndim > 0 and is_mapped(array)
+    return Converted(array, "int64") if mapped else array.astype(needed.dtype)
 
 
 class Batches:

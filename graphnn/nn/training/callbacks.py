@@ -53,6 +53,10 @@ class Callback:
     def end(self, trainer: Trainer, history: History) -> None:
         """When the fit is over; not after an error or an interrupt."""
 
+    def verdict(self) -> str:
+        """Why it ended the fit, as `fit` shows it beside the progress; nothing where it did not."""
+        return ""
+
     def memory(self) -> Memory:
         """Numbers and arrays by name, for checkpoints."""
         return {}
@@ -83,6 +87,10 @@ class EarlyStopping(Callback):
     variables that the loss depends on or a step changes, statistics of normalisations too, but for the optimizer's
     slots. An interrupted fit keeps the latest ones. GraphError before the first epoch where nothing is recorded as
     `monitor`.
+
+    `best` and `best_epoch` tell of the best epoch so far, `stopped` after which one it ended the fit (None: it did
+    not). A fit that it ended is over, and resume=True adds nothing. One that ran all of its epochs can be made longer
+    by resume=True: it goes on with the weights that were put back and with the latest slots, and patience counts on.
     """
 
     def __init__(self, patience: int = 5, monitor: str = "val_loss", mode: str = "min", min_delta: float = 0.0) -> None:
@@ -90,8 +98,14 @@ class EarlyStopping(Callback):
             raise GraphError(f"EarlyStopping: mode is 'min' or 'max', not {mode!r}")
         self.patience, self.monitor, self.mode = check_count("EarlyStopping: patience", patience, 1), monitor, mode
         self.min_delta = check_number("EarlyStopping: min_delta", min_delta, NONNEGATIVE)
-        self._best, self._best_epoch = math.inf, 0
+        self._badness, self.best_epoch = math.inf, 0
+        self.stopped: int | None = None
         self._values: dict[str, npt.NDArray[Any]] = {}
+
+    @property
+    def best(self) -> float:
+        """The best value of what is monitored; an infinity before the first epoch."""
+        return self._badness if self.mode == "min" else -self._badness
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.patience}, {self.monitor!r}, {self.mode!r}, {self.min_delta})"
@@ -102,27 +116,40 @@ class EarlyStopping(Callback):
             raise GraphError(
                 f"EarlyStopping: nothing is recorded as {self.monitor!r}; there are {', '.join(recorded)}{hint}"
             )
-        self._best, self._best_epoch, self._values = math.inf, 0, {}
+        self._badness, self.best_epoch, self.stopped, self._values = math.inf, 0, None, {}
 
     def epoch(self, trainer: Trainer, history: History) -> bool:
         value = history.last()[self.monitor]
         badness = value if self.mode == "min" else -value
-        if badness < self._best - self.min_delta:
+        if badness < self._badness - self.min_delta:
             # The best value comes last: where Ctrl-C gets in between, the epoch is heard of again and does it all.
             self._values = {name: np.array(trainer.network.state[name]) for name in trainer.weights}
-            self._best_epoch = history.epochs
-            self._best = badness
-        return history.epochs - self._best_epoch >= self.patience
+            self.best_epoch = history.epochs
+            self._badness = badness
+        if history.epochs - self.best_epoch < self.patience:
+            return False
+        self.stopped = history.epochs
+        return True
+
+    def verdict(self) -> str:
+        if self.stopped is None:
+            return ""
+        if not self.best_epoch:
+            return f"stopped after epoch {self.stopped}: {self.monitor} was never a number"
+        return (
+            f"stopped after epoch {self.stopped}: {self.monitor} was best in epoch {self.best_epoch}, {self.best:.4g}; "
+            "the weights are those of that epoch"
+        )
 
     def end(self, trainer: Trainer, history: History) -> None:
         for name, value in self._values.items():
             trainer.network.state[name] = value
 
     def memory(self) -> Memory:
-        return {"best": self._best, "epoch": self._best_epoch} | {f"value/{n}": v for n, v in self._values.items()}
+        return {"best": self._badness, "epoch": self.best_epoch} | {f"value/{n}": v for n, v in self._values.items()}
 
     def recall(self, memory: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._best, self._best_epoch = float(memory["best"]), int(memory["epoch"])
+        self._badness, self.best_epoch = float(memory["best"]), int(memory["epoch"])
         values = {name.partition("/") for name in memory if name.startswith("value/")}
         self._values = {name: memory[f"value/{name}"] for _, _, name in sorted(values)}
 

@@ -17,6 +17,9 @@ class Bar:
     def end_epoch(self, history: History) -> None:
         """The history has a new entry."""
 
+    def tell(self, text: str) -> None:
+        """Something to read, on a line of its own."""
+
 
 @contextmanager
 def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator[Bar]:
@@ -44,5 +47,8 @@ def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator
             def end_epoch(self, history: History) -> None:
                 report = "  ".join(f"{name} {value:.4g}" for name, value in history.last().items())
                 progress.update(task, epoch=min(history.epochs + 1, epochs), report=report)
+
+            def tell(self, text: str) -> None:
+                progress.console.print(text, markup=False, highlight=False)
 
         yield Display()

@@ -265,7 +265,7 @@ class Trainer:
         """Epochs of mini-batches drawn without replacement; what was recorded, also kept as `trainer.history`.
 
         data        an array per input of the loss; also memory maps and gn.data.Converted, of which only the rows of a
-                    batch are read
+                    batch are read; integers narrower than int64 are converted, other dtypes must be the inputs'
         epochs      how many; 1 unless given
         steps       in place of epochs: how many steps; an epoch that is cut short is not evaluated
         validation  arrays for the loss and metrics at each epoch's end, or a fraction of the rows of `data` (drawn by
@@ -325,6 +325,8 @@ class Trainer:
             finally:
                 for steps_of_size in self._loops.values():
                     steps_of_size.forget()
+            for verdict in filter(None, (callback.verdict() for callback in fit.callbacks)):
+                bar.tell(verdict)
         for callback in fit.callbacks:
             callback.end(self, history)
         return history
