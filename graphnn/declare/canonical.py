@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
@@ -75,6 +75,12 @@ def formula(expr: sympy.Basic) -> str:
         return f"{expr.p}/{expr.q}"
     if isinstance(expr, sympy.Float):
         return f"{float(expr).hex()}@{expr._prec}"
+    return _atom(expr)
+
+
+@cache
+def _atom(expr: sympy.Basic) -> str:
+    """true, pi: sympy's printer takes longer for them than all the rest."""
     return str(expr)
 
 

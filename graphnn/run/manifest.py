@@ -117,7 +117,7 @@ class Manifest:
         inputs = {b.name: b for b in self.inputs}
         _require("out" not in inputs, "an input cannot be called 'out': a call takes the output arrays by that name")
         bound = {extent.name for b in self.inputs for extent in b.shape if isinstance(extent, Size)}
-        extents = [extent for b in self.buffers for extent in b.shape] + [extent for _, extent in self.index_bounds]
+        extents = {extent for b in self.buffers for extent in b.shape} | {extent for _, extent in self.index_bounds}
         used = {part.name for extent in extents for part in walk(extent) if isinstance(part, Size)}
         for size in sorted({*used, *self.sizes} - (bound & set(self.sizes))):
             _require(False, f"no input has the size {size} as an extent by itself, so a call cannot know it")
