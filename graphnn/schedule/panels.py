@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from graphnn.lower.affine import affine
 from graphnn.lower.ir import Contract, For, If, Program, Stmt
 from graphnn.schedule.affine import ZERO, integer, known_extent
 from graphnn.schedule.cost import CostModel, volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import moves_inward, peel, wrap
-from graphnn.schedule.statements import Body, fresh_name, names_in
+from graphnn.schedule.statements import Body, fresh_name, names_in, rewrite
 from graphnn.schedule.traffic import FAR, VECTORS, far_lines
-from graphnn.simplify.expr import Axis, Range, index_constant
+from graphnn.simplify.expr import Axis, Expr, Range, index_constant, substitute
 
 LEAST = 0.07  # of a contraction's multiply-adds: what blocks must save, as they cost tiles that are less full
 ROWS = 16  # in a block, at least, and what its rows are a multiple of
@@ -25,7 +27,7 @@ ROWS = 16  # in a block, at least, and what its rows are a multiple of
 def block_panels(program: Program, machine: Machine) -> Program:
     """Compute one block of rows and columns of a contraction in all iterations of the loops around it, then the next.
 
-    for u: contract m, n  ->  for p: for u: contract m, n in [32*p, 32*p + 32)
+    for u: contract m, n < 256: w[n]  ->  for p < 8: for u: contract m, n < 32: w[32*p + n]
 
     Where the model of traffic finds that enough lines less come from beyond the second-level cache. Left alone: loops
     whose iterations are not independent, extents that are not known or that blocks do not divide.
@@ -107,12 +109,16 @@ def _sizes(own: Range, unit: int) -> list[int]:
 
 
 def _build(outer: tuple[Range, ...], c: Contract, blocks: tuple[Block, ...], names: set[str]) -> Stmt:
-    loops = []
+    """The nest. Positions in a block are digits of an index, 32*p + n, so that blocks are seen to be independent."""
+    loops: list[Range] = []
     for block in blocks:
-        axis, width = fresh_name(f"{block.whole.axis}_block", names), index_constant(block.size)
-        start = integer("add", block.whole.lo, integer("mul", width, Axis(axis)))
-        part = Range(block.whole.axis, start, integer("add", start, width))
-        c = replace(c, m=part) if block.whole == c.m else replace(c, n=part)
+        own, axis = block.whole, fresh_name(f"{block.whole.axis}_block", names)
+        first = affine(integer("mul", index_constant(block.size), Axis(axis))).plus(affine(own.lo))
+        place: dict[Expr, Expr] = {Axis(own.axis): first.plus(affine(Axis(own.axis))).expr()}
+        (moved,) = rewrite((c,), partial(substitute, mapping=place))
+        assert isinstance(moved, Contract)
+        part = Range(own.axis, ZERO, index_constant(block.size))
+        c = replace(moved, m=part) if own == c.m else replace(moved, n=part)
         loops.append(Range(axis, ZERO, index_constant(block.count)))
     (stmt,) = wrap((*loops, *outer), (c,))
     return stmt

@@ -11,6 +11,7 @@ from graphnn.schedule.nest import peel
 from graphnn.schedule.panels import block_panels
 from graphnn.schedule.passes import schedule
 from graphnn.schedule.statements import statements
+from graphnn.schedule.vectorise import vectorise
 from tests.schedule.samples import array, at, integer, op, program, run, total
 
 
@@ -34,13 +35,17 @@ def loops_of(p):
 
 
 def test_docstring_example():
-    """for u: contract m, n  ->  for p: for u: contract m, n in [32*p, 32*p + 32)"""
+    """for u: contract m, n < 256: w[n]  ->  for p < 8: for u: contract m, n < 32: w[32*p + n]"""
     p = contracted(weight_gradient(384, 256, 2704, taps=9))
     (tap,) = loops_of(p)
-    *blocks, inner = loops_of(block_panels(p, Machine()))
+    after = block_panels(p, Machine())
+    *blocks, inner = loops_of(after)
     assert inner == tap
     assert blocks
     assert all(axis.endswith("_block") for axis in blocks)
+    # Threads may divide them: vectorise finds the blocks independent.
+    loops = [s for s in statements(vectorise(after, Machine()).body) if isinstance(s, For)]
+    assert {s.kind for s in loops if s.axis in blocks} == {"parallel"}
 
 
 @pytest.mark.parametrize(("filters", "channels", "pixels"), [(384, 256, 64), (64, 64, 512), (97, 97, 4000)])
