@@ -36,9 +36,10 @@ def filter_kernel_gradient(c: KernelGradient, plan: Plan, around: Iterable[Range
 class _Filter:
     def __init__(self, c: KernelGradient, plan: Plan, loops: tuple[Range, ...], names: set[str]) -> None:
         self.c, self.plan, self.names = c, plan, names
-        self.loops = (*loops, *c.rest)
-        self.around = loops
         self.tiles = Tiles(c.windows, plan, names, c.contract.origin, c.data.dtype)
+        apart, self.stretches = self.tiles.apart((*loops, *c.rest))
+        self.parts = (*c.rest, *apart)  # each has a sum of its own
+        self.around, self.loops = loops, (*loops, *self.parts)
 
     def build(self) -> Filtered:
         c, tiles, contract = self.c, self.tiles, self.c.contract
@@ -48,8 +49,8 @@ class _Filter:
         second = tiles.buffer(contract.b.buffer, self.loops, (tiles.width(), contract.n))
         sums = tiles.buffer(contract.name, self.loops, (contract.m, contract.n))
         body = (*self._factor(first, True), *self._factor(second, False), *self._products(first, second, sums))
-        buffers, statements = [first, second, sums], wrap(c.rest, (*self._zeros(sums), *wrap(tiles.stretches(), body)))
-        if c.rest:
+        buffers, statements = [first, second, sums], wrap(self.parts, (*self._zeros(sums), *wrap(self.stretches, body)))
+        if self.parts:
             total = tiles.buffer(contract.name, self.around, (contract.m, contract.n))
             statements += self._total(sums, total)
             buffers.append(total)
@@ -97,14 +98,14 @@ class _Filter:
         return wrap((tiles.products(),), (Contract(name, m, n, (width,), a, b, (added,), tiles.origin),))
 
     def _total(self, sums: Buffer, total: Buffer) -> Body:
-        """The sum over rest, for each p."""
+        """The sum over all parts, for each p."""
         (m, n), _, place = self._elements()
         product = replace(self.tiles.products(), axis=fresh_name("p", self.names))
-        rest = [replace(r, axis=fresh_name(r.axis, self.names)) for r in self.c.rest]
+        parts = [replace(r, axis=fresh_name(r.axis, self.names)) for r in self.parts]
         around = tuple(map(position_in, self.around))
-        index = (*around, *map(position_in, (*rest, product)), *place)
+        index = (*around, *map(position_in, (*parts, product)), *place)
         name, origin = fresh_name(self.c.contract.name, self.names), self.tiles.origin
-        fold = Fold(name, "sum", tuple(rest), None, Load(sums.name, index, sums.dtype, origin), origin)
+        fold = Fold(name, "sum", tuple(parts), None, Load(sums.name, index, sums.dtype, origin), origin)
         value = Local(name, sums.dtype, origin)
         store = Store(total.name, (*around, position_in(product), *place), value, origin)
         return wrap((product, m, n), (fold, store))

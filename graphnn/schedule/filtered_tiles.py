@@ -34,8 +34,10 @@ def filter_tiles(c: Correlation, plan: Plan, around: Iterable[Range], names: set
 
 class _Filter:
     def __init__(self, c: Correlation, plan: Plan, loops: tuple[Range, ...], names: set[str]) -> None:
-        self.c, self.plan, self.loops, self.names = c, plan, loops, names
+        self.c, self.plan, self.names = c, plan, names
         self.tiles = Tiles(c.windows, plan, names, c.contract.origin, c.kernel.dtype)
+        self.stretches = self.tiles.apart(loops)
+        self.loops = (*loops, *self.stretches[0])  # which have V and M of their own
         held = axes_of(c.kernel)
         self.own = tuple(r for r in loops if r.axis in held)  # loops that the kernel depends on
 
@@ -45,7 +47,7 @@ class _Filter:
         data = tiles.buffer(c.data.buffer, self.loops, (*c.rest, tiles.width()))
         sums = tiles.buffer(c.contract.name, self.loops, c.along(c.filters, (tiles.width(),)))
         body = (*self._data(data), *self._products(kernel, data, sums), *self._outputs(sums))
-        body = (*wrap(tiles.stretches(), body), *self._tails())
+        body = (*wrap((*self.stretches[0], *self.stretches[1]), body), *self._tails())
         return Filtered(self._kernel(kernel), wrap(c.outer, body), (kernel, data, sums))
 
     def _renamed(self, ranges: Iterable[Range]) -> tuple[list[Range], dict[Expr, Expr]]:

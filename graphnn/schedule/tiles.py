@@ -11,6 +11,7 @@ from graphnn.lower.ir import Buffer, Let, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, position_in
 from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.correlations import Windows
+from graphnn.schedule.cost import volume
 from graphnn.schedule.linear_maps import Lets
 from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
 from graphnn.simplify.expr import Axis, DType, Expr, Origin, Range, index_constant, substitute
@@ -34,6 +35,9 @@ class Plan:
         pairs = [(a.m, a.r) for a in (self.row, self.column) if a.r > 1]
         m, r = ("x".join(map(str, sizes)) for sizes in zip(*pairs, strict=True))
         return f"F({m}, {r})"
+
+
+FEW = 4  # independent iterations that do not keep several threads busy
 
 
 class Filtered(NamedTuple):
@@ -65,6 +69,15 @@ class Tiles:
         """The loops over stretches of tiles."""
         loops = [] if self.windows.row is None else [Range(self.ty, ZERO, index_constant(self.rows))]
         return [*loops, Range(self.tq, ZERO, index_constant(self.columns // self.plan.tiles))]
+
+    def apart(self, loops: Iterable[Range]) -> tuple[list[Range], list[Range]]:
+        """The loops over stretches: those whose iterations have temps of their own, and those that take turns.
+
+        Rows of tiles are apart where the loops around leave little for several threads to share.
+        """
+        stretches = self.stretches()
+        count = 1 if self.windows.row is not None and volume(loops) < FEW else 0
+        return stretches[:count], stretches[count:]
 
     def products(self) -> Range:
         return Range(self.p, ZERO, index_constant(self.plan.products))
