@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from graphnn.emit.target import BYTES
 from graphnn.emit.writer import Value, Writer, constant, mangle, vector_type
 from graphnn.lower.ir import CHAIN
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import DType
 
 ELEMENT: dict[DType, str] = {"float32": "float", "float64": "double"}

@@ -142,7 +142,7 @@ class Caller(Expressions):
             return first
         with self.scope():
             offset = self.value(part.offset)
-        return self.writer.gep(MEMORY[self.program.buffers[part.position].dtype], first, offset)
+        return self.writer.gep(MEMORY[self.program.buffers[part.position].stored], first, offset)
 
 
 def define(module: Module, signature: str, scope: str, writer: Writer) -> None:

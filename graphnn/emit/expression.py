@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from graphnn.emit.access import names_in, offset_of, slope
 from graphnn.emit.environment import Environment, Mask
 from graphnn.emit.scalar import emit_cast, emit_scalar
-from graphnn.emit.target import BYTES
 from graphnn.emit.writer import Value, constant, mangle, vector_type
 from graphnn.errors import CompileError
-from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Size, children, index_constant
+from graphnn.lower.ir import Stored
+from graphnn.schedule.machine import BYTES
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Size, children, index_constant
 
-MEMORY: dict[DType, str] = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8"}
+MEMORY: dict[Stored, str] = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8", "int8": "i8"}
 
 
 class Expressions(Environment):
@@ -143,9 +144,9 @@ class Expressions(Environment):
         """Uniform index: a scalar load. Unit stride: a vector load. Else a gather. A mask is honoured by each."""
         buffer = self.buffers[e.buffer].buffer
         offset = offset_of(buffer, e.index)
-        element, mask = MEMORY[buffer.dtype], self.mask
+        element, mask = MEMORY[buffer.stored], self.mask
         lanes = self.lanes if self.varies(offset) else 1
-        memory, align = vector_type(element, lanes), BYTES[buffer.dtype]
+        memory, align = vector_type(element, lanes), BYTES[buffer.stored]
         self.check_bounds(buffer.name, e.index)
 
         def plain() -> Value:
@@ -160,17 +161,21 @@ class Expressions(Environment):
             raw = plain() if mask is None else self.masked_load(memory, self.address(buffer.name, offset), align)
         else:
             raw = self.masked_load(memory, self.addresses(buffer.name, offset), align)
+        if buffer.narrow:
+            return self.writer.convert("sext", raw, vector_type("i64", lanes))
         return raw if buffer.dtype != "bool" else emit_cast(self.writer, raw, "i1")
 
     def store(self, name: str, index: tuple[Expr, ...], value: Expr) -> None:
         """Store one element a lane. A uniform index in vector code would make the lanes depend on each other."""
         w, buffer = self.writer, self.buffers[name].buffer
         offset = offset_of(buffer, index)
-        element, align = MEMORY[buffer.dtype], BYTES[buffer.dtype]
+        element, align = MEMORY[buffer.stored], BYTES[buffer.stored]
         if self.lanes > 1 and not self.varies(offset):
             raise CompileError(f"the lanes of vector axis {self.vector_axis!r} all store to one element of {name!r}")
         result = self.expr(value)
-        if buffer.dtype == "bool":
+        if buffer.narrow:
+            result = w.convert("trunc", result, vector_type(element, self.lanes))
+        elif buffer.dtype == "bool":
             result = w.convert("zext", result, vector_type(element, self.lanes))
         self.check_bounds(name, index)
         if self.lanes == 1 or (self.mask is None and self.is_contiguous(offset)):
@@ -190,7 +195,7 @@ class Expressions(Environment):
     def address(self, name: str, offset: Expr) -> Value:
         """The address of the first lane's element."""
         bound = self.buffers[name]
-        return self.writer.gep(MEMORY[bound.buffer.dtype], bound.base, self.first_lane(offset))
+        return self.writer.gep(MEMORY[bound.buffer.stored], bound.base, self.first_lane(offset))
 
     def first_lane(self, e: Expr) -> Value:
         """The scalar that an expression of axes is in the first lane."""
@@ -203,7 +208,7 @@ class Expressions(Environment):
     def addresses(self, name: str, offset: Expr) -> Value:
         """The address of each lane's element."""
         bound, index = self.buffers[name], self.expr(offset)
-        element, many = MEMORY[bound.buffer.dtype], vector_type("ptr", self.lanes)
+        element, many = MEMORY[bound.buffer.stored], vector_type("ptr", self.lanes)
         return self.writer.ins(many, f"getelementptr {element}, {bound.base}, {index}")
 
     def active(self) -> Value:

@@ -11,10 +11,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope
-from graphnn.emit.target import BYTES
+from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import constant
 from graphnn.lower.ir import Contract, Store
 from graphnn.schedule.affine import known_extent
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Const, Expr, Load, index_constant, walk
 
 if TYPE_CHECKING:
@@ -44,13 +45,12 @@ def prefetch_epilogue(context: EmitContext, contract: Contract, rows: Span, colu
         return
     with w.loop(ZERO, rows.count) as row, context.axis(contract.m.axis, w.binary("add", rows.first, row.index)):
         for (buffer, offset), stored in touched.items():
-            dtype = context.buffers[buffer].buffer.dtype
+            bound = context.buffers[buffer]
             with (
-                w.loop(ZERO, columns.count, step=LINE // BYTES[dtype]) as column,
+                w.loop(ZERO, columns.count, step=LINE // BYTES[bound.buffer.stored]) as column,
                 context.axis(contract.n.axis, w.binary("add", columns.first, column.index)),
             ):
-                place = context.value(offset)
-                w.prefetch(w.gep(context.type_of(dtype), context.buffers[buffer].base, place), stored)
+                w.prefetch(w.gep(MEMORY[bound.buffer.stored], bound.base, context.value(offset)), stored)
 
 
 def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[str, Expr], bool]]:
@@ -70,7 +70,7 @@ def _bytes(context: EmitContext, name: str) -> float:
     """The size of a buffer; one of unknown extents counts as large."""
     buffer = context.buffers[name].buffer
     elements = _product(int(e.value) if isinstance(e, Const) else None for e in buffer.shape)
-    return LARGE if elements is None else elements * BYTES[buffer.dtype]
+    return LARGE if elements is None else elements * BYTES[buffer.stored]
 
 
 def _product(extents: Iterable[int | None]) -> int | None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from graphnn.emit.chains import ELEMENT
 from graphnn.emit.register_tile import TileOperands, lane_mask
-from graphnn.emit.target import BYTES
 from graphnn.emit.writer import Value, Writer, constant, mangle, vector_type
 from graphnn.lower.ir import CHAIN
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Const, DType, Expr
 
 MOST = 8  # streams that the prefetchers of a core follow

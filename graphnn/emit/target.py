@@ -7,11 +7,10 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import DType
 
 TEAM = "graphnn_team"  # two words of a module: the address of the pool's `run`, 0 for one thread, and how many threads
-
-BYTES: dict[DType, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from graphnn.emit.grid import Grid
 from graphnn.emit.prefetch import prefetch_epilogue
 from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
 from graphnn.emit.stream import BLOCK, VECTORS, Stream, is_stream
-from graphnn.emit.target import BYTES
 from graphnn.emit.tile_shape import MAX_VECTORS, Cover, Tile, choose_cover
 from graphnn.emit.writer import Value, Writer, constant, vector_type
 from graphnn.errors import CompileError
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import CHAIN, Contract
 from graphnn.schedule.cost import is_deep
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, index_constant, substitute, text
 
 if TYPE_CHECKING:

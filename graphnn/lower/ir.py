@@ -41,13 +41,15 @@ from graphnn.simplify.once import hashed_once, once
 CHAIN = 512  # terms (of each lane) of one multiply-add chain in a contraction; then a new chain starts
 
 Kind = Literal["serial", "parallel", "vector"]
+Stored = Literal["float32", "float64", "int64", "bool", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """A multi-dimensional array. `layout` lists the logical axes from slowest to fastest in memory.
 
-    `also` names the arrays that live in it one after the other, beside the one that gave it its name.
+    `also` names the arrays that live in it one after the other, beside the one that gave it its name. A `narrow` one
+    holds int64 numbers of which each lies in -128 .. 127, and takes a byte of memory.
     """
 
     name: str
@@ -56,6 +58,12 @@ class Buffer:
     role: Role
     layout: tuple[int, ...]
     also: tuple[str, ...] = ()
+    narrow: bool = False
+
+    @property
+    def stored(self) -> Stored:
+        """What an element is in memory."""
+        return "int8" if self.narrow else self.dtype
 
 
 class Node:

@@ -27,7 +27,8 @@ def memory_table(manifest: Manifest) -> str:
     rows = [("buffer", "array", "bytes", "statements", "offset")]
     for lifetime in lifetimes:
         spec = specs[lifetime.name]
-        array = f"{spec.dtype}[{', '.join(map(text, spec.shape))}]"
+        dtype = "int8" if spec.dtype == "int64" and lifetime.item_bytes == 1 else spec.dtype
+        array = f"{dtype}[{', '.join(map(text, spec.shape))}]"
         size = "at the call" if total is None else str(_bytes(lifetime))
         offset = str(offsets.get(spec.name, "at the call"))
         rows.append((_short(spec.name), array, size, f"{lifetime.first} to {lifetime.last}", offset))

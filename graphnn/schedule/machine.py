@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphnn.lower.ir import Stored
 from graphnn.simplify.expr import DType
 
-BYTES: dict[DType, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+BYTES: dict[Stored, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1, "int8": 1}
 
 
 @dataclass(frozen=True, slots=True)

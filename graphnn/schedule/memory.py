@@ -94,7 +94,7 @@ def plan(program: Program) -> MemoryPlan:
             touched.setdefault(name, []).append(position)
     return MemoryPlan(
         tuple(
-            Lifetime(b.name, BYTES[b.dtype], b.shape, touched[b.name][0], touched[b.name][-1])
+            Lifetime(b.name, BYTES[b.stored], b.shape, touched[b.name][0], touched[b.name][-1])
             for b in program.buffers
             if b.role == "temp" and b.name in touched
         )

@@ -17,6 +17,7 @@ from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
+from graphnn.schedule.narrow import narrow
 from graphnn.schedule.panels import block_panels
 from graphnn.schedule.reuse import reuse
 from graphnn.schedule.split_reductions import split_reductions
@@ -49,6 +50,7 @@ PASSES = (
     Pass("panels", block_panels),
     Pass("streams", stream_rows),
     Pass("vectorise", vectorise),
+    Pass("narrow", narrow),
     Pass("reuse", reuse),
 )
 

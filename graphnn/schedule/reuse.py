@@ -52,7 +52,7 @@ def _lives(body: Sequence[Stmt]) -> dict[str, tuple[int, int]]:
 
 
 def _alike(old: Buffer, new: Buffer) -> bool:
-    return old.role == "temp" and (old.dtype, old.shape, old.layout) == (new.dtype, new.shape, new.layout)
+    return old.role == "temp" and (old.stored, old.shape, old.layout) == (new.stored, new.shape, new.layout)
 
 
 def _replaces(stmt: Stmt, old: str, new: str) -> bool:
