@@ -189,6 +189,8 @@ def _network(tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> Networ
 
 def _with_own(network: Network, tensors: Sequence[Tensor], updates: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The updates asked for, and the network's own of all that is reached and not among them."""
+    if network.updates.keys() <= updates.keys():
+        return dict(updates)
     return {**network.updates_of([*tensors, *updates.values()]), **updates}
 
 
