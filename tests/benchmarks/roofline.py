@@ -40,8 +40,8 @@ def _plot(found: dict[str, list[Kernel]], top: float, bandwidth: float) -> Figur
     low = 0.6e-9 * min(whole.flops / whole.seconds for whole, *_ in found.values())
     ridge = top / bandwidth
     axes.plot([left, ridge, right], [left * bandwidth, top, top], color="black", lw=1.5)
-    axes.text(right / 1.1, top * 1.18, f"multiply-add peak, {top:.0f} GF/s", ha="right", va="bottom")
-    axes.text(ridge * 0.9, top * 1.18, f"copies, {bandwidth:.0f} GB/s", ha="right", va="bottom")
+    axes.text(right / 1.1, top * 1.1, f"multiply-add peak, {top:.0f} GF/s", ha="right", va="bottom")
+    axes.text(ridge * 0.9, top * 1.1, f"copies, {bandwidth:.0f} GB/s", ha="right", va="bottom")
     for colour, (name, (whole, *kernels)) in zip(COLOURS, found.items(), strict=True):
         main = [k for k in kernels if k.flops and k.seconds > MAIN * whole.seconds]
         axes.scatter(*_points(main), s=18, color=colour, alpha=0.75, lw=0)
