@@ -49,8 +49,10 @@ def main() -> None:
     given = dict(entry.split("=", 1) for entry in options.python)
     wanted = [name for name in PACKAGES if name not in given and (not options.peer or name in options.peer)]
     pythons = {name: path for name, path in given.items() if not options.peer or name in options.peer}
-    pythons |= build(options.peers, wanted)
+    built = build(options.peers, wanted)
+    pythons |= built
     results = read(options.json)
+    results["missing"] = [name for name in wanted if name not in built]
     results |= {"date": f"{datetime.datetime.now():%Y-%m-%d}"}
     results["machine"] = describe_machine(options.threads, results["machine"])
     for part in options.parts:

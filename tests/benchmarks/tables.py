@@ -41,13 +41,14 @@ def sections(results: Results) -> dict[str, str]:
 def machine(results: Results) -> str:
     found = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    missing = f" Could not be installed here: {', '.join(results['missing'])}." if results["missing"] else ""
     limits = [
         f"{found['peak'][n]:.0f} GF/s and {found['copy'][n]:.0f} GB/s on {n} core{'s' * (n != '1')}"
         for n in found["peak"]
     ]
     return (
         f"{results['date']}, {found['processor']}, {found['cores']} cores. Multiply-add peak and copies, read and "
-        f"written: {', '.join(limits)}.\n{versions}."
+        f"written: {', '.join(limits)}.\n{versions}.{missing}"
     )
 
 

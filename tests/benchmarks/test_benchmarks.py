@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks import fresh
+from tests.benchmarks import environments, fresh
 from tests.benchmarks.compare import compare
 from tests.benchmarks.environments import PACKAGES
 from tests.benchmarks.kernels import count_bytes, count_flops, scheduled
@@ -86,6 +86,15 @@ def test_exponents_of_growth() -> None:
     assert exponent({"n": 1, "t": 5}, {"n": 4, "t": 80}, "n", "t") == pytest.approx(2)
 
 
+def test_a_peer_that_is_missing_is_named_on_the_page() -> None:
+    assert "Could not be installed here: openvino." in sections(RESULTS)["machine"]
+
+
+def test_a_peer_that_cannot_be_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_install", lambda home, python, library: library == "jax")
+    assert list(environments.build(tmp_path, ["torch", "jax"])) == ["jax"]
+
+
 def test_growth_and_kernels_as_tables() -> None:
     found = sections(RESULTS)
     assert "| 2 4 | 0 0 | 4.00 16.00 | 1.00 | 2.00 |" in found["growth"]
@@ -100,6 +109,7 @@ RESULTS = {
     "date": "2026-01-01",
     "machine": {"processor": "P", "cores": 2, "peak": {"1": 100.0}, "copy": {"1": 10.0}},
     "versions": {"jax": "1.0"},
+    "missing": ["openvino"],
     "times": {"1": {"mlp64": {"graphnn": 4e-4, "jax": 8e-4, "torch": "not installed"}}},
     "memory": {"mlp64": {"graphnn": {"before": 10.0, "peak": 30.0, "process": 40.0}, "jax": "failed"}},
     "compile": {"mlp64": {"graphnn": 0.1, "jax": 0.2}},
