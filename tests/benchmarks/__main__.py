@@ -30,6 +30,7 @@ from tests.benchmarks.targets import COMPILED, Results, duration
 from tests.benchmarks.works import STEPS, WORKS
 
 PARTS = ("times", "memory", "compile", "starts", "roofline", "scaling")
+TRAINERS = ("graphnn", "torch", "jax", "tensorflow")  # what is measured in fresh processes, too
 FOLDER = ROOT / ".benchmarks"
 PICTURES = PAGE.parent / "performance"
 
@@ -73,17 +74,17 @@ def measure(part: str, results: Results, options: argparse.Namespace, pythons: d
     peers = {n: find_peers(pythons, n, FOLDER / "logs", options.peer) for n in options.threads}
     pictures = PICTURES if options.docs else FOLDER
     steps = [work for work in works if work in STEPS]
-    trainers = [p for p in peers[options.threads[0]] if p.library in ("graphnn", "torch", "jax", "tensorflow")]
+    one, most = ([p for p in peers[n] if p.library in TRAINERS] for n in (min(peers), max(peers)))
     if part == "times":
         for threads, found in peers.items():
             measure_times(found, works, options.rounds, results["times"].setdefault(str(threads), {}))
             results["versions"] |= {p.library: p.version for p in found if p.version}
     elif part == "memory":
-        results["memory"] |= fresh.memory(trainers, [work for work in steps if work != "tiny"])
+        results["memory"] |= fresh.memory(one, [work for work in steps if work != "tiny"])
     elif part == "compile":
         compiled = [work for work in COMPILED if work in works]
-        results["compile"] |= fresh.compile_times(trainers, compiled, cached=False)
-        results["cached"] |= fresh.compile_times(trainers, compiled, cached=True)
+        results["compile"] |= fresh.compile_times(most, compiled, cached=False)
+        results["cached"] |= fresh.compile_times(most, compiled, cached=True)
     elif part == "starts":
         everyone = {"graphnn": sys.executable, **pythons}
         results["imports"] |= fresh.imports(everyone)
