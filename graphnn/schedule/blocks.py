@@ -166,7 +166,8 @@ class _Blocks:
             for pixel in reversed(loops):
                 joined = self._join_loops(pixel, lane, body)
                 if joined is not None:
-                    return wrap((*(r for r in loops if r is not pixel), joined[0]), joined[1])
+                    others = [r for r in (*loops, *lanes) if r is not pixel and r is not lane]
+                    return wrap((*others, joined[0]), joined[1])
         return wrap((*loops, *lanes), body)
 
     def _examples(self, stmt: Stmt) -> list[str]:
@@ -240,7 +241,8 @@ class _Blocks:
         for lane in lanes:
             for pixel in reversed(outer):
                 row = _Row.of(pixel, lane, self.lanes, self.taken)
-                (still,) = _with_still_bounds((replace(fold, ranges=tuple(r for r in outer if r is not pixel)),), pixel)
+                others = tuple(r for r in (*outer, *lanes) if r is not pixel and r is not lane)
+                (still,) = _with_still_bounds((replace(fold, ranges=others),), pixel)
                 try:
                     (joined,) = rewrite((still,), row.visit)
                 except _TakenApart:

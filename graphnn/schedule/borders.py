@@ -68,7 +68,10 @@ class _Copy:
         within |= {Op("lt", (a, extent), "bool") for a, extent in zip(axes, source.shape, strict=False)}
         fits = load.index == axes and store.index == tuple(map(position_in, nest.loops))
         temps = source.role == target.role == "temp" and source.layout == target.layout
-        if not (fits and temps and zero == identity_of("sum", target.dtype) and set(conjuncts(condition)) <= within):
+        ends = zip(nest.loops, source.shape, strict=False)
+        whole = all(_at_most(r.lo, ZERO) and _at_most(extent, r.hi) for r, extent in ends)  # a crop holds less
+        zeros = zero == identity_of("sum", target.dtype)
+        if not (fits and temps and whole and zeros and set(conjuncts(condition)) <= within):
             return None
         return cls(source.name, target.name, nest.loops, source.shape, replace(store, value=zero))
 
@@ -84,6 +87,12 @@ class _Copy:
     def place(self, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where the source's element lies in the target."""
         return tuple(affine(e).plus(affine(r.lo), -1).expr() for e, r in zip(index, self.ranges, strict=True))
+
+
+def _at_most(low: Expr, high: Expr) -> bool:
+    """low <= high for all sizes."""
+    gap = affine(high).plus(affine(low), -1)
+    return not gap.terms and gap.constant >= 0
 
 
 def _moved(body: Body, kept: dict[str, _Copy]) -> Body:

@@ -114,3 +114,17 @@ def test_chosen_where_it_is_cheaper():
     narrow, wide = relu_of(0, examples=16), relu_of(0, examples=16, width=258)
     assert block_examples(narrow, Machine()) != narrow
     assert block_examples(wide, Machine()) == wide
+
+
+@pytest.mark.parametrize(("filters", "window", "shape"), [(17, 2, (6, 17)), (16, 3, (8, 8))])
+def test_as_many_channels_as_examples(filters: int, window: int, shape: tuple[int, int]) -> None:
+    """16 channels look like 16 examples: nests have lanes of two axes, and the pixels join one of them."""
+    net = gn.Network("channels")
+    x, a = net.input("x", (16, 16, *shape)), net.input("a", (16, 1, 1))
+    w = net.input("w", (filters, 16, window, window))
+    (gradient,) = gn.gradients(gn.sum(gn.square(gn.tanh(gn.correlate(gn.tanh(x + a), w)))), [a])
+    generator = np.random.default_rng(0)
+    given = {name: generator.normal(size=t.shape).astype(np.float32) for name, t in net.inputs.items()}
+    expected = gn.compile(gradient, accuracy="tight", disable=["blocks"])(**given)
+    found = gn.compile(gradient, accuracy="tight")(**given)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import graphnn as gn
 from graphnn.lower.ir import Contract, For, Program, Store
 from graphnn.schedule.borders import keep_borders
 from graphnn.schedule.contract import contract
@@ -110,3 +112,17 @@ def test_meaning_of_the_whole_schedule(left_out: tuple[str, ...]):
     after = schedule(twice(), disable=left_out)
     assert any(isinstance(s, Contract) for s in statements(after.body)) == (left_out != ("contract",))
     assert_same_meaning(twice(), after, {"N": 2})
+
+
+def test_a_crop_holds_no_image() -> None:
+    """A window of one row with a row of zeros around: the gradient by the image reads less than all of the gradient."""
+    net = gn.Network("crop")
+    x, w, b = net.input("x", (16, 16, 6, 10)), net.input("w", (16, 16, 1, 3)), net.input("b", (16, 1, 1))
+    y = gn.tanh(gn.correlate(gn.tanh(x), w, padding=1) + b)
+    gradients = gn.gradients(gn.sum(gn.square(y)), [w, b, x])
+    generator = np.random.default_rng(0)
+    given = {name: generator.normal(size=t.shape).astype(np.float32) for name, t in net.inputs.items()}
+    plain = gn.compile(gradients, disable=["borders"])(**given)
+    for options in ({}, {"debug": True}):
+        for found, expected in zip(gn.compile(gradients, **options)(**given), plain, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
