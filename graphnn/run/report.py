@@ -17,7 +17,7 @@ def memory_table(manifest: Manifest) -> str:
     buffer  array            bytes  statements  offset
     t0      float32[64, 10]   2560      0 to 2       0
       then t3
-    arena: 2560 bytes, 5120 without sharing, 2560 in use at the peak in statement 1
+    arena: 2560 bytes, 5120 without sharing, 2560 in use at the peak, in statement 1
 
     Bytes and places are known before a call where no size is symbolic.
     """

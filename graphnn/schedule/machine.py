@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from graphnn.lower.ir import Stored
 from graphnn.simplify.expr import DType
+
+if TYPE_CHECKING:  # loaded programs run without the loop IR
+    from graphnn.lower.ir import Stored
 
 BYTES: dict[Stored, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1, "int8": 1}
 

@@ -296,6 +296,7 @@ def test_fits_in_several_threads_at_once(uninterrupted: dict[str, bytes]) -> Non
 
 def test_progress_is_shown_while_native_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[int] = []
+    monkeypatch.setattr("graphnn.run.steps.TICK", 1e-3)
     monkeypatch.setattr("graphnn.nn.training.progress.Bar.show", lambda self, steps: shown.append(steps))
     trainer, data = long()
     trainer.fit(data, 1, progress=False)

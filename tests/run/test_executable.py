@@ -249,8 +249,8 @@ def test_inputs_have_names_and_no_order() -> None:
 
 def test_the_memory_table() -> None:
     assert gather().memory == (
-        "buffer  array          statements  offset\n"
-        "t       float32[N, 4]  0 to 1      at the call\n"
+        "buffer  array                bytes  statements       offset\n"
+        "t       float32[N, 4]  at the call      0 to 1  at the call\n"
         "arena: known at the call\n"
     )
     i0 = Axis("i0")
@@ -263,8 +263,8 @@ def test_the_memory_table() -> None:
     roles = {"x": "input", "t": "temp", "u": "temp", "y": "output"}
     fixed = build(Program("fixed", (), tuple(buffer(name, (20,), role) for name, role in roles.items()), body))
     assert fixed.memory.splitlines()[1:] == [
-        "t       float32[20]  0 to 2      0",
-        "u       float32[20]  1 to 2      128",
-        "arena: 256 bytes",
+        "t       float32[20]     80      0 to 2       0",
+        "u       float32[20]     80      1 to 2     128",
+        "arena: 256 bytes, 160 without sharing, 160 in use at the peak, in statement 1",
     ]
     assert fixed(x=np.ones(20, np.float32)).tolist() == [3] * 20
