@@ -7,6 +7,7 @@ compared, then slices of some 50 ms alternate, and the figure is the median of a
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from tests.benchmarks.peers.process import Peer, PeerFailed
 
 AGREE = 2e-3  # of results, relative to the largest
+SETTLE = 0.2  # seconds after which the threads of another library's pool have stopped looking for work
 FAR, FEW = 5, 3  # a peer this much slower than the fastest gets so many slices only
 Times = dict[str, float | str]  # seconds of a run, or why there is no figure
 
@@ -38,6 +40,8 @@ def compare(peers: Iterable[Peer], work: str, rounds: int) -> Times:
     for turn in range(rounds + 1):
         fastest = min((times[-1] for times in samples.values() if times), default=0.0)
         for peer in [p for p, times in samples.items() if turn <= FEW or times[-1] < FAR * fastest]:
+            if peer.threads > 1:
+                time.sleep(SETTLE)
             try:
                 samples[peer].append(peer.ask("slice")["seconds"])
             except PeerFailed as error:
