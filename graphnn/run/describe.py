@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from graphnn.emit.access import written_by
 from graphnn.emit.module import EmittedModule
 from graphnn.emit.target import Target
-from graphnn.lower.ir import Program, Stmt
+from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.lower.printer import header
 from graphnn.run.manifest import BufferSpec, Manifest, Outputs
 from graphnn.schedule.memory import MemoryPlan
-from graphnn.simplify.expr import Expr
+from graphnn.schedule.statements import statements
+from graphnn.simplify.expr import Expr, Load
 
 
 def manifest_of(
@@ -57,8 +58,14 @@ def manifest_of(
 def _kernel_line(statement: Stmt, shared: int | None) -> str:
     """The first line of a top-level statement and what it writes: for i0 in 0 .. N parallel: -> h, loss (code of 2)
 
-    Its code may be that of an earlier statement, on other arrays.
+    "re-lays x" says that it also copies elements of x, as they are, to places in another array. Its code may be that
+    of an earlier statement, on other arrays.
     """
     written = ", ".join(sorted(name.removeprefix("@") for name in written_by((statement,))))
     line = f"{header(statement)} -> {written}" if written else header(statement)
-    return line if shared is None else f"{line} (code of {shared})"
+    stores = (s for s in statements((statement,)) if isinstance(s, Store))
+    copied = dict.fromkeys(s.value.buffer for s in stores if isinstance(s.value, Load) and s.value.buffer != s.buffer)
+    notes = [f"re-lays {', '.join(copied)}"] if copied else []
+    if shared is not None:
+        notes.append(f"code of {shared}")
+    return f"{line} ({'; '.join(notes)})" if notes else line

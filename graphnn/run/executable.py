@@ -136,7 +136,11 @@ class Executable:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """A line per top-level statement of the scheduled program; "(code of 2)" where it runs that of line 2."""
+        """A line per top-level statement of the scheduled program.
+
+        It ends in "(code of 2)" where it runs that of line 2, and in "(re-lays W)" where elements of W are copied as
+        they are into an array with another layout.
+        """
         return self.manifest.kernels
 
     @property

@@ -79,9 +79,8 @@ class Manifest:
     [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
-    a stage ("emit": LLVM's), `kernels` a line per statement, which ends in "(code of 2)" where the function made for
-    the statement at position 2 runs it. A `parallel` entry runs in several threads where it is given them. `tuning`
-    tells what was measured, if anything was.
+    a stage ("emit": LLVM's), `kernels` a line per statement, as `Executable.kernels` says. A `parallel` entry runs in
+    several threads where it is given them. `tuning` tells what was measured, if anything was.
     """
 
     name: str
