@@ -18,13 +18,18 @@ COPIED = 1 << 28  # bytes, far more than any cache holds
 
 @cache
 def peak(threads: int = 1) -> float:
-    """GF/s of independent chains of multiply-adds on each of that many cores, the best of twenty runs."""
+    """GF/s of multiply-adds on that many cores, the best of twenty runs."""
+    return max(multiply_adds(threads, 20))
+
+
+def multiply_adds(threads: int, runs: int) -> list[float]:
+    """GF/s of independent chains of multiply-adds on each of that many cores, in each run."""
     chains, lanes = _chains()
     function = _multiply_add()
     memories = [np.full(chains * lanes, 1e-3, np.float32) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
-        best = min(seconds(lambda: list(pool.map(lambda m: function(m.ctypes.data, 0), memories))) for _ in range(20))
-    return 2e-9 * TERMS * chains * lanes * threads / best
+        times = [seconds(lambda: list(pool.map(lambda m: function(m.ctypes.data, 0), memories))) for _ in range(runs)]
+    return [2e-9 * TERMS * chains * lanes * threads / t for t in times]
 
 
 @cache
