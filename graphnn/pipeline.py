@@ -24,7 +24,7 @@ import sympy
 
 from graphnn.declare.canonical import canonical_text
 from graphnn.declare.network import Network, Tensor
-from graphnn.emit.target import host
+from graphnn.emit.target import host, processor
 from graphnn.errors import CompileError
 from graphnn.run.archive import Archive
 from graphnn.run.cache import key_of, open_cache, source_state
@@ -149,7 +149,7 @@ def _key(
             "outputs": [structure, [reference(tensor) for tensor in tensors]],
             "updates": [[name, reference(value)] for name, value in updates.items()],
             "options": {**options, "sizes": dict(options["sizes"] or {}), "disable": sorted(set(disable))},
-            "target": asdict(host()),
+            "target": processor() or asdict(host()),
             "versions": {"llvmlite": llvmlite.__version__, "sympy": sympy.__version__, "graphnn": source_state()},
         }
     )

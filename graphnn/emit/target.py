@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
-
-import llvmlite.binding as llvm
+from importlib.machinery import EXTENSION_SUFFIXES
+from itertools import takewhile
+from pathlib import Path
 
 from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import DType
 
+_CPUINFO = Path("/proc/cpuinfo")
+# What Linux tells of an x86 processor and what of it may be used: LLVM's name and features follow from these.
+_TELLING = ("vendor_id", "cpu family", "model", "stepping", "flags")
 TEAM = "graphnn_team"  # two words of a module: the address of the pool's `run`, 0 for one thread, and how many threads
 
 
@@ -31,6 +36,8 @@ class Target:
 @cache
 def host() -> Target:
     """This machine. 512-bit vectors are used where they exist, against LLVM's own preference for 256 bits."""
+    import llvmlite.binding as llvm  # 50 ms: `processor` is for who only has to know whether two hosts are the same
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
@@ -42,3 +49,19 @@ def host() -> Target:
         width, registers = 16, 32 if features.get("neon") else 16
     features["prefer-256-bit"] = False
     return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width, registers)
+
+
+@cache
+def processor() -> str:
+    """A digest of what `host` goes by, found without LLVM: where two are equal, so are the hosts.
+
+    "" where the system does not tell. Another version of LLVM may describe the same processor in another way.
+    """
+    try:
+        with _CPUINFO.open(encoding="utf-8") as file:
+            lines = [line.partition(":") for line in takewhile(str.strip, file)]  # of the first core
+        first = {name.strip(): value.strip() for name, _, value in lines}
+        told = [first[name] for name in _TELLING]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return hashlib.sha256("\n".join([EXTENSION_SUFFIXES[0], *told]).encode()).hexdigest()

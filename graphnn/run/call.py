@@ -11,7 +11,7 @@ from typing import Any
 from graphnn.run.arrays import Array
 from graphnn.run.boundary import Boundary, by_keyword
 from graphnn.run.frame import Frames
-from graphnn.run.jit import NativeFunction
+from graphnn.run.link import NativeFunction
 from graphnn.run.manifest import Manifest
 from graphnn.run.native.entry import Entry, entry_of, stopped
 from graphnn.run.resolve import Resolved

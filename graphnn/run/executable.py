@@ -12,7 +12,6 @@ from graphnn.errors import CompileError
 from graphnn.run.archive import Archive, write
 from graphnn.run.bound import Bound
 from graphnn.run.call import Call
-from graphnn.run.jit import assembly
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
@@ -127,6 +126,8 @@ class Executable:
     @cached_property
     def assembly(self) -> str:
         """The machine code as text. Each `.loc 1 N` is line N of `origins`."""
+        from graphnn.run.jit import assembly  # LLVM, which a call does without
+
         return assembly(self.llvm, self.manifest.target)
 
     @property

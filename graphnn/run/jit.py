@@ -1,31 +1,17 @@
-"""LLVM text -> object code -> a callable address. No sympy here: a loaded Executable comes this way too."""
+"""LLVM text -> object code, and what else needs LLVM: processes that only run what was compiled do without."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
 
 from graphnn.emit.target import Target, host
 from graphnn.errors import CompileError
+from graphnn.run.link import Library
 
 LIBRARY = "graphnn"  # llvmlite passes names on unescaped: never a user's
-
-
-@dataclass(frozen=True, slots=True)
-class NativeFunction:
-    """A loaded function `i64 f(ptr, ptr)`. The code lives as long as `library` does."""
-
-    address: int
-    library: Any
-
-    def __call__(self, buffers: int, sizes: int) -> int:
-        """Call with the addresses of the array of buffer pointers and of the array of int64 sizes."""
-        function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(self.address)
-        return int(function(buffers, sizes))
 
 
 def compile_object(text: str, target: Target, opt: int = 2) -> bytes:
@@ -54,17 +40,8 @@ def parse(text: str) -> Any:
     return module
 
 
-def load_object(data: bytes, symbol: str) -> NativeFunction:
-    """Link an object into this process and find a function of type `i64 (ptr, ptr)`.
-
-    Raises CompileError where the object needs a symbol that the process does not have.
-    """
-    library = link_object(data, (symbol,))
-    return NativeFunction(library[symbol], library)
-
-
-def link_object(data: bytes, symbols: Sequence[str]) -> Any:
-    """Link an object into this process: what gives the address of each of the symbols, and keeps the code alive.
+def link_by_llvm(data: bytes, symbols: Sequence[str]) -> Library:
+    """Link an object into this process, where debuggers see it.
 
     Raises CompileError where the object needs a symbol that the process does not have.
     """
@@ -74,7 +51,8 @@ def link_object(data: bytes, symbols: Sequence[str]) -> Any:
         builder = llvm.JITLibraryBuilder().add_object_img(data).add_current_process()
         for symbol in symbols:
             builder.export_symbol(symbol)
-        return builder.link(engine, LIBRARY)
+        library: Library = builder.link(engine, LIBRARY)
+        return library
     except RuntimeError as error:
         raise CompileError(f"LLVM could not link {', '.join(map(repr, symbols))}: {error}") from error
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphnn import __version__
-from graphnn.emit.target import Target
+from graphnn.emit.target import Target, processor
 from graphnn.errors import BoundaryError, CompileError
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
 from graphnn.run.texts import PackedTexts
@@ -81,6 +81,7 @@ class Manifest:
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage ("emit": LLVM's), `kernels` a line per statement, as `Executable.kernels` says. A `parallel` entry runs in
     several threads where it is given them. `tuning` tells what was measured, if anything was.
+    `processor` is the one for which the target was chosen.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Manifest:
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"graphnn": __version__, "llvmlite": llvmlite.__version__}
     )
+    processor: str = field(default_factory=processor)
     parallel: bool = False
     tuning: Tuning | None = None
 
@@ -257,6 +259,7 @@ _READERS: dict[str, Any] = {
     "stages": lambda data: data if isinstance(data, PackedTexts) else read_table(data),
     "kernels": read_texts,
     "versions": read_table,
+    "processor": read_text,
     "parallel": _read_flag,
     "tuning": lambda data: None if data is None else Tuning.from_json(data),
 }

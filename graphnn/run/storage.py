@@ -6,7 +6,7 @@ import os
 from os import PathLike
 
 from graphnn import __version__
-from graphnn.emit.target import Target, host
+from graphnn.emit.target import Target, host, processor
 from graphnn.errors import BoundaryError
 from graphnn.run.archive import read
 from graphnn.run.executable import Executable
@@ -25,18 +25,25 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Executable:
     archive = read(path)
     if archive.key:
         raise BoundaryError(f"{os.fspath(path)!r} is an entry of the compile cache, without state: use Executable.save")
-    check_host(archive.manifest, host())
+    check_version(archive.manifest)
+    if not processor() or archive.manifest.processor != processor():
+        check_host(archive.manifest, host())
     state = HeldState(archive.states)
     bind_states(archive.manifest, state)  # so that what does not fit is refused here, not at the first call
     return Executable(archive.manifest, archive.code, state, threads)
 
 
-def check_host(manifest: Manifest, here: Target) -> None:
-    """Raise BoundaryError unless code for the manifest's target runs `here`, under this version of graphnn."""
-    advice = f"compile {manifest.name!r} again on this machine"
+def check_version(manifest: Manifest) -> None:
+    """Raise BoundaryError unless this version of graphnn made the program."""
     made_by = manifest.versions.get("graphnn")
     if made_by != __version__:
+        advice = f"compile {manifest.name!r} again"
         raise BoundaryError(f"the program was compiled by graphnn {made_by}, this is {__version__}: {advice}")
+
+
+def check_host(manifest: Manifest, here: Target) -> None:
+    """Raise BoundaryError unless code for the manifest's target runs `here`."""
+    advice = f"compile {manifest.name!r} again on this machine"
     if manifest.target.triple != here.triple:
         raise BoundaryError(f"the program was compiled for {manifest.target.triple}, this is {here.triple}: {advice}")
     missing = sorted(_features(manifest.target) - _features(here))

@@ -7,7 +7,7 @@ import os
 
 from graphnn.emit.target import TEAM, host
 from graphnn.errors import CompileError
-from graphnn.run.jit import NativeFunction, compile_object, link_object
+from graphnn.run.link import NativeFunction, link_object
 from graphnn.run.pool_code import MOST, RESET, RUN, pool_text
 
 VARIABLE = "GRAPHNN_NUM_THREADS"
@@ -59,6 +59,8 @@ def _make_pool() -> int:
     Its code is never unloaded, since its workers sleep in it until the process ends. A child that `os.fork` makes has
     none of them and begins with an empty pool.
     """
+    from graphnn.run.jit import compile_object
+
     try:
         library = link_object(compile_object(pool_text(host().triple), host()), (RUN, RESET))
     except CompileError:

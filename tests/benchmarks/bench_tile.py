@@ -17,7 +17,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.lower.ir import Contract, Program, Range, Store
-from graphnn.run.jit import NativeFunction, compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import NativeFunction, load_object
 from graphnn.simplify.expr import Axis, Load, Local
 from tests.benchmarks.peak import peak
 from tests.emit.native import buffer, integer, program

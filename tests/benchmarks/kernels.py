@@ -22,7 +22,8 @@ from graphnn.lower.builder import lower
 from graphnn.lower.ir import Contract, For, Let, Program, Stmt, Store
 from graphnn.lower.printer import header
 from graphnn.run.arrays import address, aligned_empty
-from graphnn.run.jit import compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import load_object
 from graphnn.schedule.cost import volume
 from graphnn.schedule.memory import evaluate, plan
 from graphnn.schedule.passes import schedule

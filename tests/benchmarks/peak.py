@@ -9,7 +9,8 @@ import numpy as np
 
 from graphnn.emit.target import host
 from graphnn.emit.writer import Module, Value, Writer, constant, vector_type
-from graphnn.run.jit import NativeFunction, compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import NativeFunction, load_object
 from tests.benchmarks.timing import seconds
 
 TERMS = 2_000_000

@@ -10,7 +10,8 @@ import numpy as np
 from graphnn.emit.module import EmittedModule, emit
 from graphnn.emit.target import Target, host
 from graphnn.lower.ir import Buffer, For, If, Program, Stmt
-from graphnn.run.jit import compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import load_object
 from graphnn.simplify.expr import Const, DType, Expr, Load, Op, Size, index_constant
 from graphnn.simplify.formula import Role
 

@@ -16,7 +16,8 @@ from graphnn.emit.tile import extent_of
 from graphnn.errors import CompileError
 from graphnn.lower.interpreter import interpret
 from graphnn.lower.ir import Contract, For, Program, Range, Stmt, Store
-from graphnn.run.jit import compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import load_object
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Size
 from tests.emit.native import buffer, integer, load, op, program, run, run_module
 

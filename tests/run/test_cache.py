@@ -215,11 +215,15 @@ def test_attributes_are_part_of_the_key(folder, compiles):
     assert len(compiles) == 2
 
 
-@pytest.mark.parametrize("part", ["cpu", "features", "llvmlite", "sympy", "graphnn"])
+@pytest.mark.parametrize("part", ["processor", "cpu", "features", "llvmlite", "sympy", "graphnn"])
 def test_another_machine_or_version_has_another_key(folder, compiles, monkeypatch, part):
-    gn.compile(network())
     here = host()
-    if part in ("cpu", "features"):
+    if part in ("cpu", "features"):  # where the system tells nothing of the processor, LLVM does
+        monkeypatch.setattr(pipeline, "processor", str)
+    gn.compile(network())
+    if part == "processor":
+        monkeypatch.setattr(pipeline, "processor", lambda: "other")
+    elif part in ("cpu", "features"):
         other = type(here)(**{**pipeline.asdict(here), part: f"{getattr(here, part)},-nothing"})
         monkeypatch.setattr(pipeline, "host", lambda: other)
     elif part == "graphnn":

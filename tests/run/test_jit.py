@@ -10,7 +10,8 @@ import pytest
 
 from graphnn.emit.target import host
 from graphnn.errors import CompileError
-from graphnn.run.jit import assembly, compile_object, load_object
+from graphnn.run.jit import assembly, compile_object
+from graphnn.run.link import load_object
 
 TEXT = """
 define i64 @graphnn_entry(ptr %buffers, ptr %sizes) {

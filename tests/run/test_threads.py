@@ -15,7 +15,8 @@ from graphnn.emit.target import host
 from graphnn.errors import CompileError
 from graphnn.run import threads as subject
 from graphnn.run.executable import Executable
-from graphnn.run.jit import compile_object, link_object, parse
+from graphnn.run.jit import compile_object, parse
+from graphnn.run.link import link_object
 from graphnn.run.pool_code import pool_text
 from graphnn.run.states import HeldState
 

@@ -12,7 +12,8 @@ from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.lower.ir import Program
 from graphnn.run.arrays import address, aligned_empty
-from graphnn.run.jit import compile_object, load_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import load_object
 from graphnn.schedule.memory import evaluate, plan
 
 Array = np.ndarray[Any, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphnn.emit.target import host
 from graphnn.errors import CompileError
-from graphnn.run.jit import compile_object, link_object
+from graphnn.run.link import link_object
 from graphnn.run.native.api import MethodDefinition, method_definition, native_api, pool_functions
 from graphnn.run.native.records import Context
 
@@ -29,6 +29,7 @@ class NativeEntry:
 @cache
 def native_entry() -> NativeEntry | None:
     """The native entry of this process, compiled when it is first asked for; None where there can be none."""
+    from graphnn.run.jit import compile_object
     from graphnn.run.native.code import SYMBOLS, entry_text  # most processes make few calls and need no text
 
     api = native_api()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import cache
 
 from graphnn.emit.target import host
-from graphnn.run.jit import compile_object, link_object
+from graphnn.run.jit import compile_object
+from graphnn.run.link import link_object
 
 
 @cache
