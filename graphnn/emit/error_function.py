@@ -1,19 +1,23 @@
-"""erf and erfc: a polynomial near zero, and e^(-x^2) times another one beyond.
+"""erf and erfc: a polynomial near zero, and e^(-x^2) times another function beyond.
 
     erf(x) = x + x P(x^2)                                               |x| < ERF_END
-    erfc(x) = e^(-x^2) / (1 + 2x) * (l + P((x - c)/(x + c)))            x >= 0
+    erfc(x) = e^(-x^2) erfcx(x)                                         x >= 0
+    erfcx(x) = (l + P((x - c)/(x + c))) / (1 + 2x)
 
-The second (Shepherd and Laframboise 1981) has one polynomial for all x >= 0; its values stay between 1 and 1.3. Digits
-that a rounding of x^2, of the polynomial or of the quotient would lose are carried along to the last operation, so that
-erfc is accurate relative to its value down to where it underflows.
+The last form (Shepherd and Laframboise 1981) has one polynomial for all x >= 0, whose values stay between 1 and 1.3.
+Where registers are tables, float32 has 32 short polynomials for erfcx instead, and no division: a lane picks its
+coefficients by the leading bits of x + 1.
+
+x^2 is not rounded, and digits that a rounding of the polynomial or of the quotient would lose are carried along to the
+last operation, so that erfc is accurate relative to its value down to where it underflows.
 """
 
 from __future__ import annotations
 
 import math
 
-from graphnn.emit.coefficients import ERF_END, ERFC_CENTRE, ERFC_LEAD
-from graphnn.emit.exponential import reduce_exponent
+from graphnn.emit.coefficients import ERF_END, ERFC_CENTRE, ERFC_LEAD, OCTAVE_BITS
+from graphnn.emit.exponential import reduce_square
 from graphnn.emit.lanes import Lanes
 from graphnn.emit.writer import Value
 
@@ -28,10 +32,12 @@ def erf(v: Lanes, x: Value) -> Value:
 
 
 def erfc(v: Lanes, x: Value) -> Value:
-    """1 - erf(x) near zero, else that of |x|, or 2 less it."""
+    """That of |x|, or 2 less it; with the quotient 1 - erf(x) near zero."""
     size = v.absolute(x)
     y = erfc_of_positive(v, size)
     far = v.where("olt", x, 0.0, v.op("fsub", 2.0, y), y)
+    if has_pieces(v):
+        return far
     return v.where("olt", size, ERF_SMALL, v.op("fsub", 1.0, erf_near_zero(v, x)), far)
 
 
@@ -41,16 +47,35 @@ def erf_near_zero(v: Lanes, x: Value) -> Value:
 
 
 def erfc_of_positive(v: Lanes, x: Value) -> Value:
-    """2^n (1 + s) y with e^(-x^2) = 2^n (1 + s), and y the rest; both factors as sums of two numbers."""
+    """2^n (1 + s) y with e^(-x^2) = 2^n (1 + s) and y = erfcx(x)."""
     f, numbers = v.format, v.format.numbers
     x = v.at_most(x, math.sqrt(math.log(2) * (f.bias + f.mantissa + 1)))  # there, e^(-x^2) is zero
-    high, low = quotient(v, x)
-    square, rest = v.product(x, v.op("fmul", x, -1.0))
     half = (f.bias + 1) // 2
-    bits, r = reduce_exponent(v, square, half, rest)
+    bits, r = reduce_square(v, x, half)
     s = v.tail(r, numbers.exp, r)
-    y = v.op("fadd", high, v.fma(high, s, v.fma(low, s, low)))
+    if has_pieces(v):
+        y = pieces(v, x)
+        y = v.fma(y, s, y)
+    else:
+        high, low = quotient(v, x)
+        y = v.op("fadd", high, v.fma(high, s, v.fma(low, s, low)))
     return v.op("fmul", v.op("fmul", v.from_bits(bits), y), 2.0**-half)
+
+
+def has_pieces(v: Lanes) -> bool:
+    """Whether erfcx comes from a table in registers."""
+    return v.w.module.register_tables and bool(v.format.numbers.erfcx)
+
+
+def pieces(v: Lanes, x: Value) -> Value:
+    """erfcx as P_k(x - c_k) for 0 <= x < 15, k the exponent of x + 1 and three bits of its mantissa."""
+    centres, *coefficients = v.format.numbers.erfcx
+    k = v.iop("lshr", v.to_bits(v.op("fadd", x, 1.0)), v.format.mantissa - OCTAVE_BITS)
+    t = v.op("fsub", x, v.pick("erfcx_c", centres, k))
+    *others, y = (v.pick(f"erfcx_{n}", table, k) for n, table in enumerate(coefficients))
+    for coefficient in reversed(others):
+        y = v.fma(y, t, coefficient)
+    return y
 
 
 def quotient(v: Lanes, x: Value) -> tuple[Value, Value]:

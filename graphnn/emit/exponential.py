@@ -26,13 +26,27 @@ def reduce_exponent(v: Lanes, x: Value, shift: int, rest: Value | None = None) -
 
     `rest` are digits of x beyond its last one.
     """
-    f, numbers = v.format, v.format.numbers
-    rounder = f.rounder + f.bias + shift
-    rounded = v.fma(x, numbers.log2e, rounder)
-    n = v.op("fsub", rounded, rounder)
+    numbers = v.format.numbers
+    bits, n = nearest_power(v, x, numbers.log2e, shift)
     r = v.fma(n, -numbers.ln2_hi, x)
     r = v.fma(n, -numbers.ln2_lo, r) if rest is None else v.op("fadd", r, v.fma(n, -numbers.ln2_lo, rest))
-    return v.iop("shl", v.to_bits(rounded), f.mantissa), r
+    return bits, r
+
+
+def reduce_square(v: Lanes, x: Value, shift: int) -> tuple[Value, Value]:
+    """e^(-x^2) = 2^n e^r, where x^2 is not rounded before n ln2 is taken from it."""
+    numbers = v.format.numbers
+    bits, n = nearest_power(v, x, v.op("fmul", x, -numbers.log2e), shift)
+    r = v.fma(v.op("fmul", x, -1.0), x, v.op("fmul", n, -numbers.ln2_hi_exact))
+    return bits, v.fma(n, -numbers.ln2_lo_exact, r)
+
+
+def nearest_power(v: Lanes, a: Value, b: Value | float, shift: int) -> tuple[Value, Value]:
+    """The bits of 2^(n + shift), modulo the width, and n, the integer nearest to a*b."""
+    f = v.format
+    rounder = f.rounder + f.bias + shift
+    rounded = v.fma(a, b, rounder)
+    return v.iop("shl", v.to_bits(rounded), f.mantissa), v.op("fsub", rounded, rounder)
 
 
 def scaled_exp(v: Lanes, scale: Value, r: Value) -> Value:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphnn.emit.coefficients import DOUBLE, FLOAT, Coefficients
-from graphnn.emit.writer import Value, Writer, constant, element_type, lanes_of, literal, mangle, vector_type
+from graphnn.emit.writer import Value, Writer, constant, constants, element_type, lanes_of, literal, mangle, vector_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Format:
 
 
 FORMATS = {"float": Format("i32", 23, 127, FLOAT), "double": Format("i64", 52, 1023, DOUBLE)}
+
+REGISTER = 16  # float32 of an AVX-512 register
 
 
 class Lanes:
@@ -140,6 +142,21 @@ class Lanes:
         every, zero = constant(vector_type("i1", lanes), 1), constant(self.type, 0.0)
         kind = f"masked.gather.{mangle(self.type)}.{mangle(address.type)}"
         return self.w.intrinsic(kind, self.type, address, Value("i32", str(align)), every, zero)
+
+    def pick(self, name: str, numbers: Sequence[float], at: Value) -> Value:
+        """numbers[at mod 32] in each lane, out of 32 of float32: vectors find them in two registers (AVX-512)."""
+        w, lanes = self.w, lanes_of(self.type)
+        if lanes == 1:
+            return self.look_up(name, numbers, self.iop("and", at, 2 * REGISTER - 1))
+        low, high = (constants("float", numbers[k : k + REGISTER]) for k in (0, REGISTER))
+        found = []
+        for start in range(0, lanes, REGISTER):
+            lane = [start + k % lanes for k in range(REGISTER)]  # of a narrow vector, each several times
+            places = at if lanes == REGISTER else w.shuffle(at, at, lane)
+            found.append(w.intrinsic(f"x86.avx512.vpermi2var.ps.{8 * 4 * REGISTER}", low.type, low, places, high))
+        while len(found) > 1:
+            found = [w.shuffle(a, b, range(2 * lanes_of(a.type))) for a, b in zip(found[::2], found[1::2], strict=True)]
+        return found[0] if lanes >= REGISTER else w.shuffle(found[0], found[0], range(lanes))
 
     def product(self, a: Value | float, b: Value | float) -> tuple[Value, Value]:
         """a*b, rounded, and what the rounding left over."""

@@ -4,58 +4,16 @@
 
 Each kernel is approximated as g(x) = lead(x) + x^power P(x^step), where the lead keeps the digits of a small x: for
 expm1, log1p, sin and erf it is x itself. P minimises the largest relative error of g.
-
-The exchange is that of Remez (1934) on a fixed grid of points. Rounding follows Brisebarre and Muller's
-observation that rounding all coefficients at the end loses digits: the lowest is rounded first, then the others are
-fitted again to what it left over.
+`remez.py` makes P; tables of numbers are made in `tables.py`.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-
 import mpmath
 from mpmath import mpf
 
-Rounding = Callable[[mpf], float]
-DIGITS = 80
-POINTS_PER_COEFFICIENT = 12
-ENOUGH = mpf("1.01")  # a largest error this close to the levelled one is minimal enough
-NEARLY = 1 + mpf(2) ** -40  # forgives the rounding of the solver, which works with DIGITS digits
-
-
-def to_float(x: mpf) -> float:
-    """The nearest float32, as a Python float."""
-    return float(struct.unpack("f", struct.pack("f", float(x)))[0])
-
-
-def to_double(x: mpf) -> float:
-    """The nearest float64."""
-    return float(x)
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A function g = lead(x) + x^power P(x^step), P on [lo, hi] in u = x^step."""
-
-    function: Callable[[mpf], mpf]
-    lo: mpf
-    hi: mpf
-    lead: Callable[[mpf], mpf] = lambda x: x
-    power: int = 2
-    step: int = 1
-
-    def at(self, u: mpf) -> mpf:
-        """The x of a u."""
-        return u if self.step == 1 else mpmath.sqrt(u)
-
-    def value(self, u: mpf, coefficients: Sequence[mpf | float]) -> mpf:
-        """The approximation, evaluated exactly."""
-        x = self.at(u)
-        return self.lead(x) + x**self.power * evaluate(coefficients, u)
+from graphnn.emit.remez import DIGITS, Kernel, Rounding, fit, relative_error, to_double, to_float
+from graphnn.emit.tables import OCTAVE_BITS, STRIDE, WINDOW, erfcx, fit_erfcx, turn
 
 
 def scaled_erfc(q: mpf) -> mpf:
@@ -64,7 +22,7 @@ def scaled_erfc(q: mpf) -> mpf:
     Shepherd and Laframboise, Mathematics of Computation 36 (1981).
     """
     x = ERFC_CENTRE * (1 + q) / (1 - q)
-    return (1 + 2 * x) * mpmath.exp(x * x) * mpmath.erfc(x)
+    return (1 + 2 * x) * erfcx(x)
 
 
 def kernels() -> dict[str, Kernel]:
@@ -101,92 +59,28 @@ DEGREES = {
 # fmt: on
 
 
-def minimax(xs: Sequence[mpf], fs: Sequence[mpf], weights: Sequence[mpf], degree: int) -> list[mpf]:
-    """Coefficients, lowest first, of the polynomial that minimises max |weight * (f - polynomial)| over the points."""
-    count = degree + 2
-    last = len(xs) - 1
-    reference = [round(last * (1 - mpmath.cospi(mpf(k) / (count - 1))) / 2) for k in range(count)]
-    while True:
-        system = mpmath.matrix(count, count)
-        for row, at in enumerate(reference):
-            for power in range(count - 1):
-                system[row, power] = xs[at] ** power
-            system[row, count - 1] = (-1) ** row / weights[at]
-        solution = list(mpmath.lu_solve(system, mpmath.matrix([fs[at] for at in reference])))
-        level, coefficients = abs(solution.pop()), solution
-        errors = [w * (f - evaluate(coefficients, x)) for x, f, w in zip(xs, fs, weights, strict=True)]
-        sizes = [abs(error) for error in errors]
-        if max(sizes) <= level * ENOUGH:
-            return coefficients
-        # Of the points above the level, the highest of each run of equal sign; the level then rises at every turn.
-        above = [at for at in range(len(xs)) if sizes[at] * NEARLY >= level]
-        runs = groupby(above, key=lambda at: errors[at] > 0)
-        reference = [max(run, key=sizes.__getitem__) for _, run in runs]
-        while len(reference) > count:
-            reference.pop(0 if sizes[reference[0]] < sizes[reference[-1]] else -1)
-
-
-def evaluate(coefficients: Sequence[mpf], x: mpf) -> mpf:
-    """Horner's rule, lowest coefficient first."""
-    total = mpf(0)
-    for c in reversed(coefficients):
-        total = total * x + c
-    return total
-
-
-def fit(kernel: Kernel, degree: int, rounding: Rounding) -> tuple[float, ...]:
-    """The coefficients of P, lowest first, each a number of the format."""
-    with mpmath.workdps(DIGITS):
-        count = POINTS_PER_COEFFICIENT * (degree + 1) // 2 * 2  # even: 0 is not among the points
-        centre, radius = (kernel.lo + kernel.hi) / 2, (kernel.hi - kernel.lo) / 2
-        us = [centre - radius * mpmath.cospi(mpf(k) / (count - 1)) for k in range(count)]
-        xs = [kernel.at(u) for u in us]
-        gs = [kernel.function(x) for x in xs]
-        fs = [(g - kernel.lead(x)) / x**kernel.power for g, x in zip(gs, xs, strict=True)]
-        weights = [abs(x**kernel.power / g) for g, x in zip(gs, xs, strict=True)]
-        rounded: list[float] = []
-        for left in range(degree, -1, -1):
-            rounded.append(rounding(minimax(us, fs, weights, left)[0]))
-            fs = [(f - rounded[-1]) / u for f, u in zip(fs, us, strict=True)]
-            weights = [w * abs(u) for w, u in zip(weights, us, strict=True)]
-        return tuple(rounded)
-
-
-def relative_error(kernel: Kernel, coefficients: Sequence[float], points: int = 2000) -> float:
-    """The largest relative error of the approximation, evaluated exactly, over evenly spaced points."""
-    with mpmath.workdps(DIGITS):
-        step = (kernel.hi - kernel.lo) / (2 * points)
-        us = [kernel.lo + step * (2 * k + 1) for k in range(points)]
-        return float(max(abs(kernel.value(u, coefficients) / kernel.function(kernel.at(u)) - 1) for u in us))
-
-
 def constants(rounding: Rounding) -> dict[str, float]:
-    """log2(e), and ln 2 in two parts (Cody and Waite 1980): hi is ln 2 rounded, lo is what hi leaves.
+    """log2(e), and ln 2 in two parts (Cody and Waite 1980), of which lo is what hi leaves, twice.
 
-    With a fused multiply-add x - n*hi needs no trailing zeros in hi: n*hi is not rounded.
+    With a fused multiply-add x - n*hi needs no trailing zeros in hi: n*hi is not rounded, and hi is ln 2 rounded.
+    x*x - n*hi needs them: n*hi_exact is a number of the format for all n that e^(-x^2) comes to.
     """
     with mpmath.workdps(DIGITS):
         hi = rounding(mpmath.ln2)
-        return {"log2e": rounding(1 / mpmath.ln2), "ln2_hi": hi, "ln2_lo": rounding(mpmath.ln2 - hi)}
+        bits = EXACT_BITS[rounding]
+        exact = float(mpmath.ldexp(mpmath.floor(mpmath.ldexp(mpmath.ln2, bits)), -bits))
+        return {
+            "log2e": rounding(1 / mpmath.ln2),
+            "ln2_hi": hi,
+            "ln2_lo": rounding(mpmath.ln2 - hi),
+            "ln2_hi_exact": exact,
+            "ln2_lo_exact": rounding(mpmath.ln2 - exact),
+        }
 
 
-def turn(element: str) -> tuple[float, ...]:
-    """Bits of 1/(2 pi), from which an angle of any size is reduced (Payne and Hanek 1983).
+EXACT_BITS: dict[Rounding, int] = {to_float: 24 - 8, to_double: 53 - 11}  # n is at most 151 or 1076
 
-    float: PIECES numbers of PIECE bits, whose sum it is; a product with a float32 is exact in a double.
-    double: from every STRIDE-th bit on the next WINDOW bits, as a fraction.
-    """
-    with mpmath.workdps(DIGITS * 6):
-        inverse = 1 / (2 * mpmath.pi)
-        if element == "float":
-            ends = [LEADING_ZEROS + PIECE * (n + 1) for n in range(PIECES)]
-            return tuple(float(mpmath.ldexp(int(mpmath.ldexp(inverse, end)) % 2**PIECE, -end)) for end in ends)
-        ends = [STRIDE * n + WINDOW for n in range(WINDOWS)]
-        return tuple(float(mpmath.ldexp(int(mpmath.ldexp(inverse, end)) % 2**WINDOW, -WINDOW)) for end in ends)
-
-
-LEADING_ZEROS, PIECE, PIECES = 2, 29, 7  # 2^128 times what they leave of 1/(2 pi) is 2^-77
-STRIDE, WINDOW, WINDOWS = 16, 48, 70
+PER_LINE = 4  # numbers of a table
 
 HEADER = '''"""The numbers of `vector_math.py`. Written by `python -m graphnn.emit.minimax`, which says how."""
 
@@ -201,12 +95,15 @@ class Coefficients:
 
     expm1(r) = r + r^2 P(r), log1p(r) = r + r^2 P(r), sin(r) = r + r^3 P(r^2), cos(r) = 1 - r^2/2 + r^4 P(r^2),
     erf(r) = r + r P(r^2), (1 + 2x) e^(x^2) erfc(x) = l + P((x - c)/(x + c)), atanh(r) = r + r^3/3 + r^5 P(r^2).
-    `turn` is 1/(2 pi), in pieces or windows.
+    `turn` is 1/(2 pi), in pieces or windows. `erfcx` is e^(x^2) erfc(x) in pieces: a table of centres c, then one for
+    each coefficient of P(x - c).
     """
 
     log2e: float
     ln2_hi: float
     ln2_lo: float
+    ln2_hi_exact: float
+    ln2_lo_exact: float
     exp: tuple[float, ...]
     log: tuple[float, ...]
     sin: tuple[float, ...]
@@ -215,17 +112,25 @@ class Coefficients:
     erfc: tuple[float, ...]
     turn: tuple[float, ...]
     atanh: tuple[float, ...] = ()
+    erfcx: tuple[tuple[float, ...], ...] = ()
 
 
 ERF_END = {erf_end}  # the end of the interval of erf
 ERFC_CENTRE, ERFC_LEAD = {erfc_centre}, {erfc_lead}  # c and l
+OCTAVE_BITS = {octave_bits}  # bits of the mantissa of x + 1 that tell a piece of erfcx
 STRIDE, WINDOW = {stride}, {window}  # of the windows: how far apart they begin, how long they are, in bits
 '''
 
 
 def main() -> None:
     """Print `coefficients.py`."""
-    print(HEADER.format(**{name.lower(): value for name, value in globals().items() if name.isupper()}))
+    numbers = {"erf_end": ERF_END, "erfc_centre": ERFC_CENTRE, "erfc_lead": ERFC_LEAD, "octave_bits": OCTAVE_BITS}
+    print(HEADER.format(**numbers, stride=STRIDE, window=WINDOW))
+    print("\n# fmt: off\nERFCX = (")
+    for table in fit_erfcx():
+        lines = (", ".join(map(repr, table[at : at + PER_LINE])) for at in range(0, len(table), PER_LINE))
+        print("    (" + ",\n     ".join(lines) + "),")
+    print(")\n# fmt: on")
     for element, rounding in (("float", to_float), ("double", to_double)):
         print(f"\n{element.upper()} = Coefficients(")
         for name, value in constants(rounding).items():
@@ -243,6 +148,8 @@ def main() -> None:
         for value in turn(element):
             print(f"        {value!r},")
         print("    ),")
+        if element == "float":
+            print("    erfcx=ERFCX,")
         print(")")
 
 

@@ -46,7 +46,7 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
 
     Raises CompileError where the program holds what a verifier refuses.
     """
-    module = Module("graphnn", target.triple)
+    module = Module("graphnn", target.triple, target.register_tables)
     width = 8 * target.vector_bytes
     module.head.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{width}" }}')
     unit = Unit(module, target, Locations(module), Checks() if debug else None)

@@ -32,6 +32,11 @@ class Target:
         """How many elements of a dtype one vector holds (16 float32 with AVX-512)."""
         return self.vector_bytes // BYTES[dtype]
 
+    @property
+    def register_tables(self) -> bool:
+        """Whether one instruction picks a number for each lane out of 32 in two registers (AVX-512: vpermi2ps)."""
+        return self.vector_bytes == 64
+
 
 @cache
 def host() -> Target:

@@ -121,11 +121,6 @@ def transpose(w: Writer, rows: Sequence[Value]) -> list[Value]:
             a, b = result[j], result[j + distance]
             upper = [lane if not lane & distance else n + lane - distance for lane in range(n)]
             lower = [lane + distance if not lane & distance else n + lane for lane in range(n)]
-            result[j], result[j + distance] = (_shuffle(w, a, b, picked) for picked in (upper, lower))
+            result[j], result[j + distance] = (w.shuffle(a, b, picked) for picked in (upper, lower))
         distance *= 2
     return result
-
-
-def _shuffle(w: Writer, a: Value, b: Value, picked: Sequence[int]) -> Value:
-    mask = f"<{len(picked)} x i32> <{', '.join(f'i32 {lane}' for lane in picked)}>"
-    return w.ins(a.type, f"shufflevector {a}, {b}, {mask}")

@@ -46,6 +46,12 @@ def literal(element: str, value: float | int | bool) -> str:
     return str(int(value))
 
 
+def constants(element: str, values: Sequence[float]) -> Value:
+    """The constant vector of these numbers."""
+    items = ", ".join(f"{element} {literal(element, value)}" for value in values)
+    return Value(vector_type(element, len(values)), f"<{items}>")
+
+
 def constant(type_: str, value: float | int | bool) -> Value:
     """A constant of a scalar type, or the same constant in every lane."""
     element, lanes = element_type(type_), lanes_of(type_)
@@ -68,9 +74,13 @@ class Loop:
 
 
 class Module:
-    """Collects the text of functions, the declarations they need, and metadata lines."""
+    """Collects the text of functions, the declarations they need, and metadata lines.
 
-    def __init__(self, name: str, triple: str) -> None:
+    `register_tables` is `Target.register_tables`: code may pick numbers from tables in registers.
+    """
+
+    def __init__(self, name: str, triple: str, register_tables: bool = False) -> None:
+        self.register_tables = register_tables
         self.head = [f'source_filename = "{name}"', f'target triple = "{triple}"']
         self.declarations: dict[str, str] = {}
         self.shared: dict[str, str] = {}  # internal functions that several callers use, by name
@@ -143,6 +153,11 @@ class Writer:
         type_ = vector_type(scalar.type, lanes)
         single = self.ins(type_, f"insertelement {type_} poison, {scalar}, i32 0")
         return self.ins(type_, f"shufflevector {type_} {single.ref}, {type_} poison, <{lanes} x i32> zeroinitializer")
+
+    def shuffle(self, a: Value, b: Value, picked: Sequence[int]) -> Value:
+        """Those lanes of two vectors, counted through both."""
+        mask = f"<{len(picked)} x i32> <{', '.join(f'i32 {lane}' for lane in picked)}>"
+        return self.ins(vector_type(element_type(a.type), len(picked)), f"shufflevector {a}, {b}, {mask}")
 
     def gep(self, element: str, base: Value, index: Value) -> Value:
         """The address base + index elements. Addresses are only ever made by getelementptr."""

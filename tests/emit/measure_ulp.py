@@ -3,7 +3,7 @@
     python -m tests.emit.measure_ulp --stride 1        # all 2^32 float32 inputs
     python -m tests.emit.measure_ulp                   # every 97th bit pattern
 
-float32 is judged in float64 by NumPy and Python's `math`, float64 by mpmath at random numbers. pow, a function of two
+float32 is judged in float64 by NumPy and the C library, float64 by mpmath at random numbers. pow, a function of two
 numbers, is judged by mpmath in both, at random pairs whose power is a finite number.
 """
 
@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 
 import llvmlite.binding as llvm
 import mpmath
 import numpy as np
 
 from graphnn.emit.scalar import emit_scalar
-from graphnn.emit.target import host
+from graphnn.emit.target import Target, host
 from graphnn.emit.vector_math import FUNCTIONS
 from graphnn.emit.writer import Module, Value, Writer, constant, vector_type
 
@@ -30,11 +31,11 @@ CHUNK = 1 << 16
 ARITY = {"pow": 2}
 
 
-def write_loop(name: str, dtype: str, lanes: int) -> str:
+def write_loop(name: str, dtype: str, lanes: int, target: Target) -> str:
     """LLVM text of run(x, y, n): y[i] = name(x[i]) for n elements, n a multiple of `lanes`; of pow run(x, y, z, n)."""
     element, size = ELEMENT[dtype], np.dtype(dtype).itemsize
     type_ = vector_type(element, lanes)
-    module = Module("measure_ulp", host().triple)
+    module = Module("measure_ulp", target.triple, target.register_tables)
     w = Writer(module)
     operands = ("%x", "%z")[: ARITY.get(name, 1)]
     with w.loop(constant("i64", 0), Value("i64", "%n"), step=lanes) as loop:
@@ -51,14 +52,23 @@ def write_loop(name: str, dtype: str, lanes: int) -> str:
     return module.text()
 
 
-def compile_loop(name: str, dtype: str, lanes: int) -> Callable[..., Array]:
-    """The native elementwise function on one-dimensional arrays whose length is a multiple of `lanes`."""
-    module = llvm.parse_assembly(write_loop(name, dtype, lanes))
+def compile_loop(name: str, dtype: str, lanes: int, vector_bytes: int | None = None) -> Callable[..., Array]:
+    """The native elementwise function on one-dimensional arrays whose length is a multiple of `lanes`.
+
+    `vector_bytes` has the code of a machine with such vectors, where it is another one.
+    """
+    like = host() if vector_bytes is None else replace(host(), vector_bytes=vector_bytes)
+    return load_loop(write_loop(name, dtype, lanes, like), ARITY.get(name, 1), lanes, dtype)
+
+
+def load_loop(text: str, arity: int, lanes: int, dtype: str) -> Callable[..., Array]:
+    """The function `run` of LLVM text, on `arity` arrays whose length is a multiple of `lanes`."""
+    module = llvm.parse_assembly(text)
     module.verify()
     target = llvm.Target.from_triple(host().triple)
     engine = llvm.create_mcjit_compiler(module, target.create_target_machine(host().cpu, host().features, opt=3))
     engine.finalize_object()
-    pointers = [ctypes.c_void_p] * (ARITY.get(name, 1) + 1)
+    pointers = [ctypes.c_void_p] * (arity + 1)
     native = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(engine.get_function_address("run"))
 
     def call(*operands: Array) -> Array:
@@ -78,11 +88,26 @@ def sigmoid64(x: Array) -> Array:
     return np.where(x < 0, t, 1.0) / (1 + t)
 
 
+@cache
+def c_library(name: str) -> Callable[..., Array]:
+    """A function of doubles of the C library, elementwise: `math`'s, in a loop without Python."""
+    module, element = Module("c_library", host().triple), "double"
+    w = Writer(module)
+    module.declare(name, element, [element])
+    with w.loop(constant("i64", 0), Value("i64", "%n")) as loop:
+        x = w.ins(element, f"load {element}, {w.gep(element, Value('ptr', '%x'), loop.index)}")
+        y = w.ins(element, f"call {element} @{name}({x})")
+        w.do(f"store {y}, {w.gep(element, Value('ptr', '%y'), loop.index)}")
+    body = "\n".join(w.lines)
+    module.functions.append(f"define void @run(ptr %x, ptr %y, i64 %n) {{\nentry:\n{body}\n  ret void\n}}")
+    return load_loop(module.text(), 1, 1, "float64")
+
+
 def reference64(name: str, x: Array) -> Array:
     """The function of float32 inputs, in float64."""
     with np.errstate(all="ignore"):
         if name in ("erf", "erfc"):
-            return np.frompyfunc(getattr(math, name), 1, 1)(x.astype(np.float64)).astype(np.float64)
+            return c_library(name)(x.astype(np.float64))
         return (sigmoid64 if name == "sigmoid" else getattr(np, name))(x.astype(np.float64))
 
 
@@ -136,9 +161,9 @@ def power_pairs(dtype: str, count: int, seed: int = 0) -> tuple[Array, Array]:
     return x, np.where(np.isfinite(y), y, 1).astype(dtype)
 
 
-def measure_float32(name: str, stride: int) -> tuple[float, float]:
+def measure_float32(name: str, stride: int, vector_bytes: int | None) -> tuple[float, float]:
     """The largest error over every stride-th bit pattern, and where it is."""
-    run = compile_loop(name, "float32", 16)
+    run = compile_loop(name, "float32", 16, vector_bytes)
     worst, where = 0.0, 0.0
     for start in range(0, 1 << 32, CHUNK * stride):
         bits = np.arange(start, min(start + CHUNK * stride, 1 << 32), stride, dtype=np.uint64).astype(np.uint32)
@@ -174,6 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Largest errors of the emitted functions, in ulp.")
     parser.add_argument("--stride", type=int, default=97, help="float32: test every so many bit patterns")
     parser.add_argument("--count", type=int, default=20000, help="float64: how many random inputs")
+    parser.add_argument("--vector-bytes", type=int, help="float32: as on a machine with such vectors (this machine)")
     parser.add_argument("names", nargs="*", default=[*FUNCTIONS, "pow"], help="functions (all)")
     options = parser.parse_args()
     print(f"| function | float32, stride {options.stride} | at x = | float64, {options.count} inputs | at x = |")
@@ -182,7 +208,10 @@ def main() -> None:
         if name == "pow":
             single, double = measure_power("float32", options.count), measure_power("float64", options.count)
         else:
-            single, double = measure_float32(name, options.stride), measure_float64(name, options.count)
+            single, double = (
+                measure_float32(name, options.stride, options.vector_bytes),
+                measure_float64(name, options.count),
+            )
         cells = f"{single[0]:.3f} | {single[1]:.9g} | {double[0]:.3f} | {double[1]:.17g}"
         print(f"| {name} | {cells} |", flush=True)
 
