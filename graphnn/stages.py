@@ -21,6 +21,7 @@ from graphnn.lower.verify import verify
 from graphnn.run.describe import manifest_of
 from graphnn.run.jit import compile_object
 from graphnn.run.manifest import Manifest, Outputs, Structure
+from graphnn.run.native.own_steps import add_steps
 from graphnn.run.tuning import Tuning
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import plan
@@ -134,7 +135,7 @@ def run_stages(
     verify(scheduled)
     if done("schedule", partial(print_program, scheduled)):
         return compilation
-    emitted = emit(scheduled, target, debug)
+    emitted = emit(scheduled, target, debug, add_steps)
     if done("emit", lambda: emitted.text):
         return compilation
     names = [simplified.results[t.name] for t in tensors]
@@ -159,7 +160,7 @@ def run_stages(
     made = {VARIANTS[0].name: (scheduled, emitted, finished)}
     for variant in VARIANTS[1:]:
         other, own = variant.schedule(loops, target, left_out), variant.target(target)
-        code = emit(other, own)
+        code = emit(other, own, add_steps=add_steps)
         if all(code.text != known.text for _, known, _ in made.values()):
             made[variant.name] = other, code, finish(other, code, own)
     tuning = tuner({name: known for name, (*_, known) in made.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphnn.emit.access import bound_by, expressions_in, written_by
@@ -11,6 +12,7 @@ from graphnn.emit.environment import Bound, Unit
 from graphnn.emit.form import Form, form_of
 from graphnn.emit.grid import stretch
 from graphnn.emit.loops import EmitContext
+from graphnn.emit.registers import fits_registers
 from graphnn.emit.share import FIRST, LAST, Division, divide, parts_of, share_of
 from graphnn.emit.target import Target
 from graphnn.emit.writer import Module, Value, Writer
@@ -30,6 +32,7 @@ class EmittedModule:
     a function of several statements those of the first one, and each call of it has an origin of its own.
 
     A `parallel` entry shares its work with other threads where the loader wrote a pool and their number to TEAM.
+    `steps` is a function of many runs, by name, where there is one.
     """
 
     text: str
@@ -39,12 +42,16 @@ class EmittedModule:
     checks: dict[int, Check]
     shared: dict[int, int]
     parallel: bool = False
+    steps: str = ""
 
 
-def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule:
+def emit(
+    program: Program, target: Target, debug: bool = False, add_steps: Callable[[Unit, Program], str] | None = None
+) -> EmittedModule:
     """Emit a verified loop program. `debug` adds a bounds check to every load and store, and runs in one thread.
 
-    Raises CompileError where the program holds what a verifier refuses.
+    `add_steps` adds a function that runs a program many times and gives its name; it is called where the program
+    `fits_registers`. Raises CompileError where the program holds what a verifier refuses.
     """
     module = Module("graphnn", target.triple, target.register_tables)
     width = 8 * target.vector_bytes
@@ -71,6 +78,7 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
     else:
         emit_share(unit, program, kernels)
         emit_parallel_entry(unit, len(program.sizes), work.least)
+    steps = add_steps(unit, program) if add_steps and not debug and fits_registers(program) else ""
     return EmittedModule(
         text=module.text(),
         entry=ENTRY,
@@ -79,6 +87,7 @@ def emit(program: Program, target: Target, debug: bool = False) -> EmittedModule
         checks={} if unit.checks is None else unit.checks.table,
         shared=shared,
         parallel=work is not None,
+        steps=steps,
     )
 
 

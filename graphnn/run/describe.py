@@ -52,6 +52,7 @@ def manifest_of(
         stages=stages,
         kernels=tuple(_kernel_line(s, emitted.shared.get(k)) for k, s in enumerate(program.body)),
         parallel=emitted.parallel,
+        steps=emitted.steps,
     )
 
 

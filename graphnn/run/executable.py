@@ -53,7 +53,7 @@ class Executable:
         self.threads = count_threads(threads)
         self.manifest = manifest
         self._code = code
-        native = load_program(code, manifest.entry, manifest.parallel, self.threads)
+        native = load_program(code, manifest.entry, manifest.parallel, self.threads, manifest.steps)
         self._call = Call(manifest, native, state)
         self._call.warm = partial(_use_entry, ref(self))
         setattr(self, "__call__", self._call.run)  # noqa: B010

@@ -20,10 +20,14 @@ class Library(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NativeFunction:
-    """A loaded function `i64 f(ptr, ptr)`. The code lives as long as `library` does."""
+    """A loaded function `i64 f(ptr, ptr)`, and the address of one that makes many steps, 0 for none.
+
+    The code lives as long as `library` does.
+    """
 
     address: int
     library: Library
+    steps: int = 0
 
     def __call__(self, buffers: int, sizes: int) -> int:
         """Call with the addresses of the array of buffer pointers and of the array of int64 sizes."""

@@ -80,8 +80,8 @@ class Manifest:
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage ("emit": LLVM's), `kernels` a line per statement, as `Executable.kernels` says. A `parallel` entry runs in
-    several threads where it is given them. `tuning` tells what was measured, if anything was.
-    `processor` is the one for which the target was chosen.
+    several threads where it is given them. `steps` is a function of the code that makes many steps, "" for none.
+    `tuning` tells what was measured, if anything was. `processor` is the one for which the target was chosen.
     """
 
     name: str
@@ -104,6 +104,7 @@ class Manifest:
     )
     processor: str = field(default_factory=processor)
     parallel: bool = False
+    steps: str = ""
     tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
@@ -261,5 +262,6 @@ _READERS: dict[str, Any] = {
     "versions": read_table,
     "processor": read_text,
     "parallel": _read_flag,
+    "steps": read_text,
     "tuning": lambda data: None if data is None else Tuning.from_json(data),
 }

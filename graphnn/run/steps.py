@@ -21,7 +21,7 @@ from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, span
 from graphnn.run.call import Call
 from graphnn.run.native.entry import stopped
 from graphnn.run.native.records import WORD, RowsWord, StepsWord, filled, place, record
-from graphnn.run.native.steps import native_steps
+from graphnn.run.native.steps import native_steps, steps_at
 from graphnn.run.native.steps_code import REFUSED
 from graphnn.run.resolve import Resolved
 from graphnn.simplify.expr import INT64_MAX
@@ -93,6 +93,7 @@ class Steps:
         self._address = ctypes.addressof(self._words)
         self._total = ctypes.c_double.from_buffer(self._words, WORD * StepsWord.TOTAL)
         self._words[StepsWord.ENTRY] = call.native.address
+        self._native = steps_at(call.native.steps) if call.native.steps else native_steps()
         self._words[StepsWord.WATCH], self._words[StepsWord.DOUBLE] = watch, double
         self._losses = np.empty(0)
         self._read: _Read | None = None
@@ -229,7 +230,7 @@ class Steps:
     def _loop(self) -> int:
         self._busy = True
         try:
-            return native_steps()(self._address)
+            return self._native(self._address)
         finally:
             self._busy = False
 

@@ -67,6 +67,20 @@ def words() -> Made:
     return gn.Trainer(loss, gn.Adam(0.05), batch_size=5), data
 
 
+def small(batch_size: int = 1) -> Made:
+    """So small that its steps keep the weights in registers."""
+    net = gn.Network("small")
+    x, y = net.input("x", ("N", 2)), net.input("y", ("N", 2))
+    h = gn.dense(x, 2, gn.sigmoid, name="h") if batch_size == 1 else x
+    loss = gn.quadratic(gn.dense(h, 2, gn.tanh, name="z"), y)
+    net.initialize(1)
+    rng = np.random.default_rng(0)
+    data = {name: rng.normal(size=(17, 2)).astype(np.float32) for name in "xy"}
+    trainer = gn.Trainer(loss, gn.Momentum(0.1, 0.5), batch_size=batch_size)
+    assert trainer.executable().manifest.steps
+    return trainer, data
+
+
 def strided() -> Made:
     trainer, data = classifier()
     wide = np.zeros((53, 6), np.float32)
@@ -88,6 +102,8 @@ CASES: dict[str, Callable[[], Made]] = {
     "sgd": classifier,
     "adam with clipping": lambda: classifier(gn.Adam(0.05, clip_norm=0.1)),
     "batches of one": lambda: classifier(batch_size=1, rows=17),
+    "small": small,
+    "small by twos": lambda: small(2),
     "whole batches": lambda: classifier(rows=48),
     "all rows at once": lambda: classifier(batch_size=None),
     "fewer rows than a batch": lambda: classifier(rows=6),

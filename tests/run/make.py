@@ -16,6 +16,7 @@ from graphnn.run.describe import manifest_of
 from graphnn.run.executable import Executable
 from graphnn.run.jit import compile_object
 from graphnn.run.manifest import Manifest, Outputs
+from graphnn.run.native.own_steps import add_steps
 from graphnn.run.states import HeldState, StateSource
 from graphnn.schedule.memory import plan
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Range, Size, index_constant
@@ -61,7 +62,7 @@ def build(
 ) -> Executable:
     """Compile a loop program; by default it returns a list of its output buffers."""
     verify(program)
-    emitted = emit(program, host(), debug)
+    emitted = emit(program, host(), debug, add_steps)
     names = tuple(b.name for b in program.buffers if b.role == "output")
     structure = outputs or Outputs("single" if len(names) == 1 else "list", names)
     stages = {**kw.pop("stages", {}), "emit": emitted.text}

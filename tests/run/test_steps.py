@@ -16,17 +16,20 @@ from graphnn.run.executable import Executable
 from graphnn.run.manifest import Outputs
 from graphnn.run.states import HeldState
 from graphnn.run.steps import Steps, Stretch
-from graphnn.simplify.expr import Axis, Const, DType, Load, Local, Op, Range, Size, index_constant
-from tests.run.make import axes, buffer, build, loops, plus, times
+from graphnn.simplify.expr import Axis, Const, DType, Load, Local, Op, Range, index_constant
+from tests.run.make import axes, buffer, build, extent, loops, plus, times
 
 ROWS = np.arange(15, dtype=np.float32).reshape(5, 3)
 
 
-def sum_program(dtype: DType = "float32") -> Program:
-    """loss[] = w[0] + scale[]*sum x; made[] = loss[] <= 2000; w[i] = w[i] + x[0, i]"""
+def sum_program(dtype: DType = "float32", rows: int | str = "N") -> Program:
+    """loss[] = w[0] + scale[]*sum x; made[] = loss[] <= 2000; w[i] = w[i] + x[0, i]
+
+    Where the rows are a number, it has a loop over steps of its own.
+    """
     (i0,) = axes(1)
     w, loss = Load("w", (index_constant(0),), dtype), Load("loss", (), dtype)
-    ranges = (Range("r0", index_constant(0), Size("N")), Range("r1", index_constant(0), index_constant(3)))
+    ranges = (Range("r0", index_constant(0), extent(rows)), Range("r1", index_constant(0), index_constant(3)))
     body = (
         Fold("s0", "sum", ranges, None, Load("x", (Axis("r0"), Axis("r1")), dtype)),
         Store("loss", (), plus(w, times(Load("scale", (), dtype), Local("s0", dtype)))),
@@ -34,19 +37,21 @@ def sum_program(dtype: DType = "float32") -> Program:
         loops((3,), Store("w", (i0,), plus(Load("w", (i0,), dtype), Load("x", (index_constant(0), i0), dtype)))),
     )
     buffers = (
-        buffer("x", ("N", 3), "input", dtype),
+        buffer("x", (rows, 3), "input", dtype),
         buffer("scale", (), "input", dtype),
         buffer("w", (3,), "state", dtype),
         buffer("loss", (), "output", dtype),
         buffer("made", (), "output", "bool"),
     )
-    return Program("sums", ("N",), buffers, body)
+    return Program("sums", (rows,) if isinstance(rows, str) else (), buffers, body)
 
 
-def summing(dtype: DType = "float32") -> tuple[Executable, HeldState]:
+def summing(dtype: DType = "float32", rows: int | str = "N") -> tuple[Executable, HeldState]:
     state = HeldState({"w": np.zeros(3, dtype)})
     outputs = Outputs("list", ("loss", "made"))
-    return build(sum_program(dtype), outputs=outputs, state=state), state
+    program = build(sum_program(dtype, rows), outputs=outputs, state=state)
+    assert bool(program.manifest.steps) == isinstance(rows, int)
+    return program, state
 
 
 def stretch(size: int = 2, steps: int = 2, rows: Any = ROWS, order: Any = None, first: int = 0) -> Stretch:
@@ -66,8 +71,9 @@ def expected(size: int, steps: int, order: Any, first: int = 0) -> tuple[list[fl
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("order", [None, [3, 0, 4, 4, 1]])
-def test_rows_come_in_order(dtype: DType, size: int, order: list[int] | None) -> None:
-    program, state = summing(dtype)
+@pytest.mark.parametrize("own", [False, True])
+def test_rows_come_in_order(dtype: DType, size: int, order: list[int] | None, own: bool) -> None:
+    program, state = summing(dtype, size if own else "N")
     steps, count = program.steps(watch=True), 5 // size
     given = stretch(size, count, ROWS.astype(dtype), None if order is None else np.array(order))
     assert steps.run(given, 0, count, 7.0)
@@ -93,16 +99,18 @@ def test_a_part_of_a_stretch() -> None:
     assert state.buffer("w").tolist() == expected(1, 3, order, 1)[1]
 
 
-def test_a_step_that_was_not_made_ends_the_run() -> None:
-    steps = summing()[0].steps(watch=False)
+@pytest.mark.parametrize("rows", [1, "N"])
+def test_a_step_that_was_not_made_ends_the_run(rows: int | str) -> None:
+    steps = summing(rows=rows)[0].steps(watch=False)
     large = ROWS + np.array([0, 0, 0, 100, 0], np.float32)[:, None]  # the fourth loss is above 2000
     assert not steps.run(stretch(1, 5, large), 0, 5, 0.0)
     assert steps.done == len(steps.losses) == 3
 
 
 @pytest.mark.parametrize("watch", [True, False])
-def test_a_loss_that_is_not_finite_ends_the_run_where_it_is_watched(watch: bool) -> None:
-    whole = sum_program()
+@pytest.mark.parametrize("rows", [1, "N"])
+def test_a_loss_that_is_not_finite_ends_the_run_where_it_is_watched(watch: bool, rows: int | str) -> None:
+    whole = sum_program(rows=rows)
     buffers = (*whole.buffers[:-1], replace(whole.buffers[-1], role="temp"))
     state = HeldState({"w": np.zeros(3, np.float32)})
     program = build(replace(whole, buffers=buffers), outputs=Outputs("single", ("loss",)), state=state)
@@ -140,24 +148,26 @@ def test_a_source_within_the_state_is_refused() -> None:
         program.steps(watch=True).run(stretch(1, 1, state.buffer("w")[None]), 0, 1, 0.0)
 
 
-def test_a_call_between_runs_sees_the_state() -> None:
-    program, _ = summing()
+@pytest.mark.parametrize("rows", [2, "N"])
+def test_a_call_between_runs_sees_the_state(rows: int | str) -> None:
+    program, _ = summing(rows=rows)
     steps = program.steps(watch=True)
     assert steps.run(stretch(), 0, 2, 0.0)
-    loss, _ = program(x=ROWS, scale=np.array(10, np.float32))
-    assert float(loss) == expected(2, 2, np.arange(5))[1][0] + 10 * ROWS.sum()
+    loss, _ = program(x=ROWS[:2], scale=np.array(10, np.float32))
+    assert float(loss) == expected(2, 2, np.arange(5))[1][0] + 10 * ROWS[:2].sum()
 
 
 LONG = 3_000_000  # steps, some 30 ms
 
 
-def endless() -> tuple[Steps, Stretch]:
-    steps = summing()[0].steps(watch=False)
+def endless(rows: int | str = "N") -> tuple[Steps, Stretch]:
+    steps = summing(rows=rows)[0].steps(watch=False)
     return steps, stretch(1, LONG, np.zeros((1, 3), np.float32), np.zeros(LONG, np.int64))
 
 
-def test_stop_ends_a_run_between_two_steps() -> None:
-    steps, given = endless()
+@pytest.mark.parametrize("rows", [1, "N"])
+def test_stop_ends_a_run_between_two_steps(rows: int | str) -> None:
+    steps, given = endless(rows)
 
     def stop() -> None:
         while steps.done < 1000:

@@ -17,9 +17,13 @@ def native_steps() -> Callable[[int], int]:
     from graphnn.run.native.steps_code import SYMBOL, steps_text  # for processes that train
 
     library = link_object(compile_object(steps_text(host().triple), host(), opt=1), (SYMBOL,))
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(library[SYMBOL])
     _KEPT.append(library)
-    return function
+    return steps_at(library[SYMBOL])
+
+
+def steps_at(address: int) -> Callable[[int], int]:
+    """A loaded function of that kind."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
 
 
 _KEPT: list[object] = []  # the code lives as long as what linked it
