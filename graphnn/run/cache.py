@@ -1,5 +1,7 @@
 """Compiled programs on disk: a folder with one `.gnn` archive per key, found again by the next process.
 
+Beside them lie `.o` files, the objects of the runtime's own modules (`run/objects.py`): a SHA-256, and what it is of.
+
 A key is the SHA-256 of all that a compile depends on, so an entry is never out of date; what another version, another
 processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries
 are read only from a folder and files that belong to this user and that nobody else may write to, and only where every
@@ -24,11 +26,13 @@ from typing import Any
 
 from graphnn.errors import BoundaryError
 from graphnn.run.archive import Archive, parse, write
+from graphnn.run.atomic import replacing
 
 LIMIT = 2**30  # bytes of all entries together, beyond which those used longest ago are removed
 STALE = 3600  # seconds, after which the file of a writer that never finished is removed
-_ENTRY = re.compile(r"[0-9a-f]{64}\.gnn")
-_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.gnn\.[0-9a-f]{16}")
+_ENTRY = re.compile(r"[0-9a-f]{64}\.(?:gnn|o)")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.(?:gnn|o)\.[0-9a-f]{16}")
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +53,39 @@ class Cache:
 
     def find(self, key: str) -> Archive | None:
         """The program of a key, which counts as used now; None where there is none that can be trusted."""
-        path = self._path(key)
+        path = self.directory / f"{key}.gnn"
         try:
             archive = parse(_read_own(path), path)
         except (BoundaryError, OSError):
             return None
         if archive.key != key:
             return None
-        with suppress(OSError):  # a folder on a medium that is only read
-            os.utime(path)
+        _mark_used(path)
         return archive
+
+    def find_object(self, key: str) -> bytes | None:
+        """The object of a key, which counts as used now; None where there is none that can be trusted."""
+        path = self.directory / f"{key}.o"
+        try:
+            data = _read_own(path)
+        except (BoundaryError, OSError):
+            return None
+        code = data[_DIGEST:]
+        if hashlib.sha256(code).digest() != data[:_DIGEST]:
+            return None
+        _mark_used(path)
+        return code
 
     def store(self, key: str, archive: Archive) -> None:
         """Keep a program; where the folder cannot be written or the disk is full, nothing is kept."""
         with suppress(OSError):
-            write(self._path(key), archive, mode=0o600)
+            write(self.directory / f"{key}.gnn", archive, mode=0o600)
             self.evict()
+
+    def store_object(self, key: str, code: bytes) -> None:
+        """Keep an object, if that is possible."""
+        with suppress(OSError), replacing(self.directory / f"{key}.o", 0o600) as file:
+            file.write(hashlib.sha256(code).digest() + code)
 
     def entries(self) -> list[Entry]:
         """The programs, the one used last first."""
@@ -88,9 +109,6 @@ class Cache:
         for path in (*(e.path for e in entries), *(path for path, _ in self._files(_UNFINISHED))):
             path.unlink(missing_ok=True)
         return len(entries)
-
-    def _path(self, key: str) -> Path:
-        return self.directory / f"{key}.gnn"
 
     def _files(self, name: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
         try:
@@ -173,6 +191,11 @@ def _read_own(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode) or _distrust(status):
             raise BoundaryError(f"{os.fspath(path)!r} is not a file of this user's own")
         return file.read()
+
+
+def _mark_used(path: Path) -> None:
+    with suppress(OSError):  # a folder on a medium that is only read
+        os.utime(path)
 
 
 def _distrust(status: os.stat_result) -> str:

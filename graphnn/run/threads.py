@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from graphnn.emit.target import TEAM, host
+from graphnn.emit.target import TEAM
 from graphnn.errors import CompileError
 from graphnn.run.link import NativeFunction, link_object
 from graphnn.run.pool_code import MOST, RESET, RUN, pool_text
@@ -55,15 +55,15 @@ _POOL: dict[str, int] = {}
 
 
 def _make_pool() -> int:
-    """Compile and link the pool.
+    """Link the pool.
 
     Its code is never unloaded, since its workers sleep in it until the process ends. A child that `os.fork` makes has
     none of them and begins with an empty pool.
     """
-    from graphnn.run.jit import compile_object
+    from graphnn.run.objects import runtime_object  # most processes run in one thread
 
     try:
-        library = link_object(compile_object(pool_text(host().triple), host()), (RUN, RESET))
+        library = link_object(runtime_object("pool", pool_text), (RUN, RESET))
     except CompileError:
         return 0
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))

@@ -450,7 +450,7 @@ def test_another_process_takes_a_step_without_deriving_or_compiling(folder):
         state = {name: hashlib.sha256(value).hexdigest() for name, value in net.state.items()}
         print([loss.hex() for loss in losses], state)
         compiler = ("derive.reverse", "derive.adjoint", "simplify.passes", "lower", "schedule.passes", "emit.module")
-        print([part for part in compiler if f"graphnn.{part}" in sys.modules])
+        print([part for part in (*(f"graphnn.{c}" for c in compiler), "llvmlite.binding") if part in sys.modules])
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     (first, made), (second, found) = (

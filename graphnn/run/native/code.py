@@ -22,8 +22,6 @@ from graphnn.run.native.records import MOST_INPUTS, MOST_OUTPUTS, Context, Door,
 from graphnn.run.native.run_code import emit_run
 from graphnn.run.native.writer import BOUND, GIVEN, NULL, ONE, ZERO, Code, define
 
-SYMBOLS = ("graphnn_call", "graphnn_bound", "graphnn_take", "graphnn_give")
-
 
 def entry_text(triple: str) -> str:
     """The module of the native entry."""

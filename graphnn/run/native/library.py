@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from graphnn.emit.target import host
 from graphnn.errors import CompileError
 from graphnn.run.link import link_object
 from graphnn.run.native.api import MethodDefinition, method_definition, native_api, pool_functions
 from graphnn.run.native.records import Context
+
+SYMBOLS = ("graphnn_call", "graphnn_bound", "graphnn_take", "graphnn_give")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,15 @@ class NativeEntry:
 
 @cache
 def native_entry() -> NativeEntry | None:
-    """The native entry of this process, compiled when it is first asked for; None where there can be none."""
-    from graphnn.run.jit import compile_object
-    from graphnn.run.native.code import SYMBOLS, entry_text  # most processes make few calls and need no text
+    """The native entry of this process, made when it is first asked for; None where there can be none."""
+    from graphnn.run.objects import runtime_object  # most processes make few calls and need no entry
 
     api = native_api()
     if api is None:
         return None
     try:
         # Optimised code would save 40 ns a call, and takes eight times as long to make.
-        library = link_object(compile_object(entry_text(host().triple), host(), opt=0), SYMBOLS)
+        library = link_object(runtime_object("entry", _text, opt=0), SYMBOLS)
     except CompileError:
         return None
     call, bound, take, give = (library[symbol] for symbol in SYMBOLS)
@@ -48,3 +48,9 @@ def native_entry() -> NativeEntry | None:
         method_definition("bound", bound, "Run on the bound arrays."),
         *pool_functions(take, give),
     )
+
+
+def _text(triple: str) -> str:
+    from graphnn.run.native.code import entry_text
+
+    return entry_text(triple)

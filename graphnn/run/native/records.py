@@ -16,6 +16,8 @@ from graphnn.run.arrays import Array, address
 
 WORD = 8
 MOST_INPUTS, MOST_OUTPUTS = 32, 32  # of a call that the native entry takes
+STEPS_SYMBOL = "graphnn_steps"  # the loop over steps
+REFUSED = -1  # what it gives after a step that the watch did not make
 
 
 class _Words(IntEnum):

@@ -1,4 +1,4 @@
-"""The loop over steps in this process: compiled and linked once."""
+"""The loop over steps in this process: linked once."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
-from graphnn.emit.target import host
-from graphnn.run.jit import compile_object
 from graphnn.run.link import link_object
+from graphnn.run.native.records import STEPS_SYMBOL
+from graphnn.run.objects import runtime_object
 
 
 @cache
 def native_steps() -> Callable[[int], int]:
     """The function of `run/native/steps_code.py` on the address of a record; calls of it release the GIL."""
-    from graphnn.run.native.steps_code import SYMBOL, steps_text  # for processes that train
-
-    library = link_object(compile_object(steps_text(host().triple), host(), opt=1), (SYMBOL,))
+    library = link_object(runtime_object("steps", _text, opt=1), (STEPS_SYMBOL,))
     _KEPT.append(library)
-    return steps_at(library[SYMBOL])
+    return steps_at(library[STEPS_SYMBOL])
+
+
+def _text(triple: str) -> str:
+    from graphnn.run.native.steps_code import steps_text
+
+    return steps_text(triple)
 
 
 def steps_at(address: int) -> Callable[[int], int]:

@@ -18,23 +18,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from graphnn.emit.writer import Loop, Module, Value, constant
-from graphnn.run.native.records import RowsWord, StepsWord
+from graphnn.run.native.records import REFUSED, STEPS_SYMBOL, RowsWord, StepsWord
 from graphnn.run.native.writer import NULL, ONE, ZERO, Code, define, length_of
 
-SYMBOL = "graphnn_steps"
-REFUSED = -1
 # Rows are fetched this many ahead, up to so many bytes of each: 64 rows of 3136 bytes in any order take 5 us, not 10.5.
 AHEAD, FETCHED, LINE = 2, 4096, 64
 
 Copy = Callable[[Code, Value, Value, Value], None]  # writes a copy: to, from, how many bytes
 
 STEPS = Value("ptr", "%steps")
-SIGNATURE = f"i64 @{SYMBOL}({STEPS})"
+SIGNATURE = f"i64 @{STEPS_SYMBOL}({STEPS})"
 
 
 def steps_text(triple: str) -> str:
     """The module of the loop."""
-    module = Module(SYMBOL, triple)
+    module = Module(STEPS_SYMBOL, triple)
     module.head.append("attributes #0 = { nounwind }")
     w = Code(module)
     program, table, sizes = (w.get(STEPS, word, "ptr") for word in (StepsWord.ENTRY, StepsWord.TABLE, StepsWord.SIZES))
