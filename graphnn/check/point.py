@@ -80,6 +80,7 @@ class Point:
             for name, value in before.items():
                 if network.state[name].dtype != value.dtype or network.state[name].tobytes() != value.tobytes():
                     network.state.buffer(name, str(value.dtype))[...] = value
+                    network.state.version += 1
 
 
 def _rounded(tensor: Tensor, value: Any, dtype: str) -> Array:

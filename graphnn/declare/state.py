@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class State(MutableMapping[str, npt.NDArray[Any]]):
     """`state[name]` reads the current value (a read-only view); `state[name] = array` copies the array in.
 
+    A view cannot be made writable: programs keep what they computed from a value until `version` says that it changed.
+
     A variable that was never set is drawn by its initializer, with seed 0 unless `Network.initialize` was called.
     """
 
@@ -51,7 +53,10 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         return value
 
     def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
-        """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value."""
+        """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value.
+
+        Whoever writes to it adds to `version` afterwards.
+        """
         if self._network.made.nodes.get(name, {}).get("kind") not in ("parameter", "state"):
             raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
         value = self._values.get(name)
@@ -63,9 +68,8 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         return value
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        view = self.buffer(name).view()
-        view.flags.writeable = False
-        return view
+        # The flags of a mere view could be set back to writable, those of a read-only buffer cannot.
+        return np.asarray(self.buffer(name).data.toreadonly())
 
     def __setitem__(self, name: str, value: Any) -> None:
         array = np.asarray(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, children, index_constant
 
 
@@ -123,6 +123,12 @@ def written_by(statements: tuple[Stmt, ...]) -> frozenset[str]:
             case For(body=body) | If(body=body) | Contract(body=body):
                 written |= written_by(body)
     return frozenset(written)
+
+
+def prepared_statements(program: Program) -> int:
+    """How many statements come first that write prepared buffers."""
+    prepared = {f"@{b.name}" for b in program.buffers if b.role == "prepared"}
+    return sum(not written_by((statement,)).isdisjoint(prepared) for statement in program.body)
 
 
 def bound_by(statements: Iterable[Stmt]) -> frozenset[str]:

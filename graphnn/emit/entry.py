@@ -1,4 +1,4 @@
-"""The entry of a module: it calls the kernels in order, in one thread or with shares of them in several.
+"""The entries of a module: each calls kernels in order, in one thread or with shares of them in several.
 
     entry(buffers, sizes)
       a pool and enough work:  pool(share, (buffers, sizes), threads)       share runs once in each thread
@@ -11,7 +11,8 @@
       barrier(threads)
       kernel2(..., thread, threads)
 
-A program without divided kernels has an entry that calls them itself.
+An entry without divided kernels calls them itself. A program with prepared buffers has two entries: `graphnn_prepare`
+fills those, `graphnn_entry` does the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from graphnn.lower.ir import Program
 from graphnn.schedule.affine import ZERO
 from graphnn.simplify.expr import Origin
 
-ENTRY, SHARE, ALONE = "graphnn_entry", "graphnn_share", "graphnn_alone"
+ENTRY, PREPARE, ALONE = "graphnn_entry", "graphnn_prepare", "graphnn_alone"
+SHARES = {ENTRY: "graphnn_share", PREPARE: "graphnn_prepare_share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ class Kernel:
     divided: bool
 
 
-def emit_entry(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
-    """Emit the entry: read pointers and sizes, call the kernels; in debug mode return the first code that is not 0."""
-    w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
+def emit_entry(unit: Unit, program: Program, entry: str, kernels: Sequence[Kernel]) -> None:
+    """Emit an entry: read pointers and sizes, call the kernels; in debug mode return the first code that is not 0."""
+    w, scope = Writer(unit.module), unit.locations.enter(entry)
     w.location = unit.locations.of(None)
     caller = Caller(unit, w, program)
     for kernel in kernels:
@@ -55,15 +57,15 @@ def emit_entry(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
             w.do(f"ret {code}")
             w.start(f"passed.{kernel.name}")
     w.do("ret i64 0")
-    define(unit.module, f"i64 @{ENTRY}(ptr %buffers, ptr %sizes)", scope, w)
+    define(unit.module, f"i64 @{entry}(ptr %buffers, ptr %sizes)", scope, w)
 
 
-def emit_share(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
+def emit_share(unit: Unit, program: Program, entry: str, kernels: Sequence[Kernel]) -> None:
     """Emit what each thread of a region runs: its shares of divided kernels; the others are thread 0's.
 
     Each kernel begins when the one before it has ended in all threads, so the memory plan holds as for one thread.
     """
-    w, scope = Writer(unit.module), unit.locations.enter(SHARE)
+    w, scope = Writer(unit.module), unit.locations.enter(SHARES[entry])
     w.location = unit.locations.of(None)
     first = Value("ptr", "%context")
     second = w.gep("ptr", first, constant("i64", 1))
@@ -84,15 +86,20 @@ def emit_share(unit: Unit, program: Program, kernels: Sequence[Kernel]) -> None:
                 for kernel in group:
                     caller.call(kernel)
     w.do("ret void")
-    signature = f"internal void @{SHARE}(ptr %barrier, ptr %context, i64 %thread, i64 %threads)"
+    signature = f"internal void @{SHARES[entry]}(ptr %barrier, ptr %context, i64 %thread, i64 %threads)"
     define(unit.module, signature, scope, w)
 
 
-def emit_parallel_entry(unit: Unit, sizes: int, least: int) -> None:
+def emit_team(module: Module) -> None:
+    """Emit what all parallel entries share: the words that a loader writes, and the barrier of a thread alone."""
+    module.head.append(f"@{TEAM} = dso_local global [2 x i64] zeroinitializer")
+    module.head.append(f"define internal void @{ALONE}(i64 %threads) {{ ret void }}")
+
+
+def emit_parallel_entry(unit: Unit, entry: str, sizes: int, least: int) -> None:
     """Emit an entry that runs the shares in the threads of TEAM, or alone where there is none or too little work."""
-    unit.module.head.append(f"@{TEAM} = dso_local global [2 x i64] zeroinitializer")
-    unit.module.head.append(f"define internal void @{ALONE}(i64 %threads) {{ ret void }}")
-    w, scope = Writer(unit.module), unit.locations.enter(ENTRY)
+    share = SHARES[entry]
+    w, scope = Writer(unit.module), unit.locations.enter(entry)
     w.location = unit.locations.of(None)
     context, team = w.alloca("ptr", 2, 8), Value("ptr", f"@{TEAM}")
     w.do(f"store ptr %buffers, {context}")
@@ -108,12 +115,12 @@ def emit_parallel_entry(unit: Unit, sizes: int, least: int) -> None:
     w.branch(together, "together", "alone")
     w.start("together")
     threads = read_word(w, "i64", team.ref, 1)
-    w.do(f"call void {run.ref}(ptr @{SHARE}, {context}, {threads})")
+    w.do(f"call void {run.ref}(ptr @{share}, {context}, {threads})")
     w.do("ret i64 0")
     w.start("alone")
-    w.do(f"call void @{SHARE}(ptr @{ALONE}, {context}, i64 0, i64 1)")
+    w.do(f"call void @{share}(ptr @{ALONE}, {context}, i64 0, i64 1)")
     w.do("ret i64 0")
-    define(unit.module, f"i64 @{ENTRY}(ptr %buffers, ptr %sizes)", scope, w)
+    define(unit.module, f"i64 @{entry}(ptr %buffers, ptr %sizes)", scope, w)
 
 
 def read_word(w: Writer, type_: str, array: str, position: int) -> Value:

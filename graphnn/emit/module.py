@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphnn.emit.access import bound_by, expressions_in, written_by
+from graphnn.emit.access import bound_by, expressions_in, prepared_statements, written_by
 from graphnn.emit.debug import Check, Checks, Locations
-from graphnn.emit.entry import ENTRY, Kernel, define, emit_entry, emit_parallel_entry, emit_share
+from graphnn.emit.entry import (
+    ENTRY,
+    PREPARE,
+    Kernel,
+    define,
+    emit_entry,
+    emit_parallel_entry,
+    emit_share,
+    emit_team,
+)
 from graphnn.emit.environment import Bound, Unit
 from graphnn.emit.form import Form, form_of
 from graphnn.emit.grid import stretch
@@ -27,7 +36,8 @@ class EmittedModule:
 
     `buffers` is an array of pointers in the order of Program.buffers, `sizes` one of int64 in the order of
     Program.sizes; buffers must not overlap where one of them is written. It returns 0, in debug mode else a key of
-    `checks`. `kernels` are the functions it calls, in order; `shared` names for a top-level statement the earlier
+    `checks`. `prepare` is a second entry, which fills the prepared buffers; "" where there are none. It takes any
+    sizes. `kernels` are the functions they call, in order; `shared` names for a top-level statement the earlier
     one whose function runs it. `origins` maps a line of the debug information to the origin of its instructions: in
     a function of several statements those of the first one, and each call of it has an origin of its own.
 
@@ -37,6 +47,7 @@ class EmittedModule:
 
     text: str
     entry: str
+    prepare: str
     kernels: tuple[str, ...]
     origins: dict[int, Origin]
     checks: dict[int, Check]
@@ -57,38 +68,64 @@ def emit(
     width = 8 * target.vector_bytes
     module.head.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{width}" }}')
     unit = Unit(module, target, Locations(module), Checks() if debug else None)
-    bodies = split_kernels(program.body)
-    work = None if debug else divide(program, bodies, target)
-    divisions = (None,) * len(bodies) if work is None else work.divisions
-    made: dict[object, tuple[str, int]] = {}
-    kernels, shared, first = list[Kernel](), dict[int, int](), 0
-    for number, (body, division) in enumerate(zip(bodies, divisions, strict=True)):
-        form = form_of(body, program.buffers, sliced=not debug)
-        name, of = f"graphnn_kernel{number}", first
-        if not debug:  # there each statement has checks of its own
-            name, of = made.setdefault((form.key, division), (name, first))
-        if of == first:
-            emit_kernel(unit, program, name, form, division)
-        else:
-            shared |= {first + n: of + n for n in range(len(body))}
-        kernels.append(Kernel(name, form.slices, origin_of(body), division is not None))
-        first += len(body)
-    if work is None:
-        emit_entry(unit, program, kernels)
-    else:
-        emit_share(unit, program, kernels)
-        emit_parallel_entry(unit, len(program.sizes), work.least)
+    ahead = prepared_statements(program)
+    code = _Code(unit, program, debug)
+    ways = [(PREPARE, 0, ahead)] if ahead else []
+    parallel = [code.add_entry(*way) for way in (*ways, (ENTRY, ahead, len(program.body)))]
+    if any(parallel):
+        emit_team(module)
     steps = add_steps(unit, program) if add_steps and not debug and fits_registers(program) else ""
     return EmittedModule(
         text=module.text(),
         entry=ENTRY,
-        kernels=tuple(kernel.name for kernel in kernels),
+        prepare=PREPARE if ahead else "",
+        kernels=tuple(code.kernels),
         origins={line: origin for origin, line in unit.locations.lines.items()},
         checks={} if unit.checks is None else unit.checks.table,
-        shared=shared,
-        parallel=work is not None,
+        shared=code.shared,
+        parallel=any(parallel),
         steps=steps,
     )
+
+
+class _Code:
+    """The kernels of a module as they are emitted: their names in order, and which statements run others' code."""
+
+    def __init__(self, unit: Unit, program: Program, debug: bool) -> None:
+        self.unit, self.program, self.debug = unit, program, debug
+        self.kernels: list[str] = []
+        self.shared: dict[int, int] = {}
+        self._made: dict[object, tuple[str, int]] = {}
+
+    def add_entry(self, entry: str, first: int, end: int) -> bool:
+        """Emit an entry that runs some of the program's statements; whether its work is divided among threads."""
+        unit, program = self.unit, self.program
+        bodies = split_kernels(program.body[first:end])
+        work = None if self.debug else divide(program, bodies, unit.target)
+        divisions = (None,) * len(bodies) if work is None else work.divisions
+        kernels = list[Kernel]()
+        for body, division in zip(bodies, divisions, strict=True):
+            kernels.append(self._kernel(body, first, division))
+            first += len(body)
+        if work is None:
+            emit_entry(unit, program, entry, kernels)
+            return False
+        emit_share(unit, program, entry, kernels)
+        emit_parallel_entry(unit, entry, len(program.sizes) if entry == ENTRY else 0, work.least)
+        return True
+
+    def _kernel(self, body: tuple[Stmt, ...], first: int, division: Division | None) -> Kernel:
+        """The call of the statements from position `first` on, whose function is emitted if there is none like it."""
+        form = form_of(body, self.program.buffers, sliced=not self.debug)
+        name, of = f"graphnn_kernel{len(self.kernels)}", first
+        if not self.debug:  # there each statement has checks of its own
+            name, of = self._made.setdefault((form.key, division), (name, first))
+        if of == first:
+            emit_kernel(self.unit, self.program, name, form, division)
+        else:
+            self.shared |= {first + n: of + n for n in range(len(body))}
+        self.kernels.append(name)
+        return Kernel(name, form.slices, origin_of(body), division is not None)
 
 
 def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:

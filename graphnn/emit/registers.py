@@ -18,7 +18,7 @@ from dataclasses import replace
 from itertools import product
 from math import prod
 
-from graphnn.emit.access import offset_of, written_by
+from graphnn.emit.access import offset_of, prepared_statements, written_by
 from graphnn.emit.environment import Bound, Unit
 from graphnn.emit.loops import EmitContext
 from graphnn.emit.writer import Value, Writer, constant
@@ -86,14 +86,16 @@ class Registers(EmitContext):
         self.program, self.table = program, table
         self.declared = {b.name: b for b in program.buffers}
         self.states = _changed_states(program)
-        self.held: dict[str, dict[int, Value]] = {}  # by buffer and offset; of inputs and of other states nothing
+        self.held: dict[
+            str, dict[int, Value]
+        ] = {}  # by buffer and offset; of inputs, other states and prepared buffers nothing
 
     def begin(self) -> list[Value]:
         """The elements of all states that the program changes."""
         for buffer in self.program.buffers:
             if buffer.role == "temp":
                 self.buffers[buffer.name] = Bound(buffer, Value("ptr", "poison"))
-        self._bind("state", "output")
+        self._bind("state", "prepared", "output")
         places = [(b, tuple(map(index_constant, at))) for b in self.states for at in product(*map(range, _extents(b)))]
         return [self.load(Load(b.name, index, b.dtype)) for b, index in places]
 
@@ -104,7 +106,7 @@ class Registers(EmitContext):
         self.held = {b.name: {} for b in self.program.buffers if b.role in ("temp", "output")}
         self.held |= {b.name: {k: next(before) for k in range(prod(_extents(b)))} for b in self.states}
         with self.scope():
-            self.statements(self.program.body)
+            self.statements(self.program.body[prepared_statements(self.program) :])
         return [self.held[b.name][k] for b in self.states for k in range(prod(_extents(b)))]
 
     def _bind(self, *roles: str) -> None:

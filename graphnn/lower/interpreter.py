@@ -52,7 +52,7 @@ Action = Callable[[Environment], None]
 def interpret(program: Program, arrays: Mapping[str, np.ndarray[Any, Any]], sizes: Mapping[str, int]) -> None:
     """Run a verified program in place on `arrays`, indexed logically; temps are allocated here.
 
-    `arrays` holds one array per buffer that is not a temp, of its dtype and shape under `sizes`. Temps start as NaN
+    `arrays` holds one array per buffer that the caller owns, of its dtype and shape under `sizes`. Others start as NaN
     (integers: the smallest), so that a read before a write shows. Raises CompileError for a missing or unfit array
     and for an index outside its buffer, with the buffer, the index and the extents.
     """
@@ -71,7 +71,7 @@ def _storage(
 ) -> np.ndarray[Any, Any]:
     extents = _Compiler({}, sizes)
     shape = tuple(int(extents.value(extent)([])) for extent in buffer.shape)
-    if buffer.role == "temp":
+    if buffer.role in ("temp", "prepared"):
         smallest = {"int64": np.iinfo(np.int64).min, "bool": False}.get(buffer.dtype, np.nan)
         return np.full(shape, smallest, NUMPY[buffer.dtype])
     if buffer.name not in arrays:

@@ -27,6 +27,7 @@ Expressions are those of `simplify/expr.py`, without Reduce. Meaning of the stat
   chains' sums as above.
 - Store writes one element. Accumulate combines one element in place: buffer[index] = combine(buffer[index], value).
 - Buffers: `input`, `state` and `output` belong to the caller, `temp` to the arena. A state may be loaded and stored.
+  `prepared` ones outlive a call: the statements that write them come first and run once for each version of the states.
 """
 
 from __future__ import annotations

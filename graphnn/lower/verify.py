@@ -3,6 +3,7 @@
 Names: buffers, sizes, axes and locals exist where they are used and are bound once in a scope. Types: see
 `types.py`. Statements: nothing stores into an input, a fold's or loop's bounds are the same in every lane of a
 vector axis, the factors of a Contract do not depend on the other factor's axis, its last range fills its lanes.
+Prepared buffers: what writes them comes first, and depends on nothing that may differ between two calls.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def verify(program: Program) -> None:
             raise CompileError(f"program {program.name}: the name {name} is declared twice")
     for buffer in program.buffers:
         _check_buffer(buffer, program)
-    _Scope({b.name: b for b in program.buffers}, frozenset(program.sizes)).block(program.body)
+    _Scope({b.name: b for b in program.buffers}, frozenset(program.sizes)).program(program.body)
 
 
 def _check_buffer(buffer: Buffer, program: Program) -> None:
@@ -60,8 +61,20 @@ def _check_buffer(buffer: Buffer, program: Program) -> None:
                 raise CompileError(f"buffer {buffer.name}: the size {part.name} is unknown")
             if isinstance(part, Op):
                 check_operation(part, f"buffer {buffer.name}")
+        if buffer.role == "prepared" and not isinstance(extent, Const):
+            raise CompileError(f"buffer {buffer.name}: the extent {text(extent)} of a prepared buffer is no number")
         if extent.dtype != "int64":
             raise CompileError(f"buffer {buffer.name}: the extent {text(extent)} is {extent.dtype}, not int64")
+
+
+@dataclass(slots=True)
+class _Uses:
+    """The names of what a top-level statement uses: buffers that it loads from and stores into, sizes, locals."""
+
+    loads: set[str] = field(default_factory=set)
+    stores: set[str] = field(default_factory=set)
+    sizes: set[str] = field(default_factory=set)
+    locals: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -73,6 +86,27 @@ class _Scope:
     axes: frozenset[str] = frozenset()
     locals: dict[str, DType] = field(default_factory=dict)
     varying: frozenset[str] = frozenset()
+    uses: _Uses = field(default_factory=_Uses)
+
+    def program(self, body: Iterable[Stmt]) -> None:
+        found: list[tuple[Stmt, _Uses]] = []
+        for stmt in body:
+            before = set(self.locals)
+            self.uses = _Uses()
+            self.statement(stmt)
+            self.uses.locals &= before
+            found.append((stmt, self.uses))
+        prepared = {b.name for b in self.buffers.values() if b.role == "prepared"}
+        stored = set[str]().union(*(uses.stores for _, uses in found))
+        settled = prepared | {b.name for b in self.buffers.values() if b.role == "state" and b.name not in stored}
+        ahead = True
+        for stmt, uses in found:
+            ahead = ahead and not uses.stores.isdisjoint(prepared)
+            others = uses.loads - settled | uses.stores - prepared | uses.sizes | uses.locals
+            if ahead and others:
+                raise CompileError(f"{_line(stmt)} what prepares buffers depends on or changes {min(others)}, too")
+            if not ahead and not uses.stores.isdisjoint(prepared):
+                raise CompileError(f"{_line(stmt)} what prepares buffers must come before all else")
 
     def block(self, body: Iterable[Stmt]) -> None:
         inner = replace(self, locals=dict(self.locals))
@@ -158,6 +192,7 @@ class _Scope:
 
     def write(self, buffer: str, index: tuple[Expr, ...], value: Expr, where: str) -> None:
         target = self.element(buffer, index, where)
+        self.uses.stores.add(buffer)
         if target.role == "input":
             raise CompileError(f"{where} the buffer {buffer} is an input, which nothing may store into")
         self.expect(value, target.dtype, f"value for {buffer}", where)
@@ -183,15 +218,19 @@ class _Scope:
         match expr:
             case Axis(name=name) if name not in self.axes:
                 raise CompileError(f"{where} the axis {name} is not bound here")
-            case Size(name=name) if name not in self.sizes:
-                raise CompileError(f"{where} the size {name} is unknown")
+            case Size(name=name):
+                if name not in self.sizes:
+                    raise CompileError(f"{where} the size {name} is unknown")
+                self.uses.sizes.add(name)
             case Local(name=name, dtype=dtype):
+                self.uses.locals.add(name)
                 if name not in self.locals:
                     raise CompileError(f"{where} the local {name} is not bound here")
                 if self.locals[name] != dtype:
                     raise CompileError(f"{where} the local {name} is {self.locals[name]}, not {dtype}")
             case Load(buffer=buffer, index=index, dtype=dtype):
                 found = self.element(buffer, index, where)
+                self.uses.loads.add(buffer)
                 if found.dtype != dtype:
                     raise CompileError(f"{where} the buffer {buffer} is {found.dtype}, loaded as {dtype}")
             case Reduce():

@@ -14,6 +14,7 @@ from graphnn.run.frame import Frames
 from graphnn.run.link import NativeFunction
 from graphnn.run.manifest import Manifest
 from graphnn.run.native.entry import Entry, entry_of, stopped
+from graphnn.run.prepare import prepare_arrays
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates, StateSource, bind_states
 
@@ -90,13 +91,26 @@ class Call:
             self.entry.update(running, states)
 
     def states(self) -> BoundStates:
-        """The states as of now."""
+        """The states as of now, and what is prepared from them."""
+        return self._current() or self._bind()
+
+    def _current(self) -> BoundStates | None:
         states = self._states
         if states is not None and self.entry is not None:
             self.entry.refresh(states)
-        if states is None or states.version != self.source.version:
-            with self.lock:
-                states = self._states = bind_states(self.manifest, self.source)
+        return states if states is not None and states.version == self.source.version else None
+
+    def _bind(self) -> BoundStates:
+        with self.lock:
+            states = self._current()  # another thread may have bound them meanwhile
+            if states is None:
+                self._states = None  # so that what was prepared before is not kept beside what is prepared now
+                if self.entry is not None:
+                    self.entry.unbind()
+                states = bind_states(self.manifest, self.source)
+                if self.native.prepare:
+                    states.prepared = prepare_arrays(self.manifest, self.native.prepare, states)
+                self._states = states
                 if self.entry is not None:
                     self.entry.bind(states)
         return states

@@ -43,6 +43,7 @@ def manifest_of(
         updates=tuple(b.name for b in program.buffers if b.role == "state" and f"@{b.name}" in written),
         memory=memory,
         entry=emitted.entry,
+        prepare=emitted.prepare,
         target=target,
         checks={
             code: f"{c.buffer} is addressed outside its extent along axis {c.dimension} by: {c.statement}"

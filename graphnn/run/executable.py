@@ -53,7 +53,8 @@ class Executable:
         self.threads = count_threads(threads)
         self.manifest = manifest
         self._code = code
-        native = load_program(code, manifest.entry, manifest.parallel, self.threads, manifest.steps)
+        steps, prepare = manifest.steps, manifest.prepare
+        native = load_program(code, manifest.entry, manifest.parallel, self.threads, prepare=prepare, steps=steps)
         self._call = Call(manifest, native, state)
         self._call.warm = partial(_use_entry, ref(self))
         setattr(self, "__call__", self._call.run)  # noqa: B010
@@ -151,7 +152,10 @@ class Executable:
 
     @property
     def memory(self) -> str:
-        """The temp buffers as a table: shape, lifetime and, where all sizes are known, place in the arena."""
+        """The temp buffers as a table: shape, lifetime and, where all sizes are known, place in the arena.
+
+        Below it the prepared arrays, which are computed once for each version of the state and kept.
+        """
         return memory_table(self.manifest)
 
     def save(self, path: str | PathLike[str]) -> None:

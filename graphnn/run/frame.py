@@ -11,7 +11,7 @@ from graphnn.run.arrays import Array, address, aligned_empty
 from graphnn.run.manifest import Manifest
 from graphnn.run.native.records import WORD, FrameWord
 from graphnn.run.resolve import Resolved
-from graphnn.run.states import BoundStates
+from graphnn.run.states import BoundStates, held_positions
 from graphnn.simplify.formula import Role
 
 _BYTE = np.dtype(np.uint8)
@@ -30,7 +30,7 @@ class Frame:
         self._table, self._sizes = table, sizes
         self.table_address, self.sizes_address = self.address + WORD * table, self.address + WORD * sizes
         self._arrays = _positions(manifest, "input") + _positions(manifest, "output")
-        self._state_positions = _positions(manifest, "state")
+        self._held_positions = held_positions(manifest)
         self._arena: Array = aligned_empty((0,), _BYTE)
 
     def point(self, resolved: Resolved, states: BoundStates, arrays: Iterable[Array]) -> None:
@@ -47,7 +47,7 @@ class Frame:
                 words[self._sizes + position] = size
             words[FrameWord.PLAN] = resolved.serial
         if words[FrameWord.STATES] != states.serial:
-            for position, pointer in zip(self._state_positions, states.addresses, strict=True):
+            for position, pointer in zip(self._held_positions, states.places, strict=True):
                 words[table + position] = pointer
             words[FrameWord.STATES] = states.serial
         for position, array in zip(self._arrays, arrays, strict=True):

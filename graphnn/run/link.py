@@ -20,19 +20,24 @@ class Library(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NativeFunction:
-    """A loaded function `i64 f(ptr, ptr)`, and the address of one that makes many steps, 0 for none.
+    """A loaded function `i64 f(ptr, ptr)`, another one that prepares arrays for it, and one that makes many steps.
 
-    The code lives as long as `library` does.
+    An address is 0 where there is none. The code lives as long as `library` does.
     """
 
     address: int
     library: Library
+    prepare: int = 0
     steps: int = 0
 
     def __call__(self, buffers: int, sizes: int) -> int:
         """Call with the addresses of the array of buffer pointers and of the array of int64 sizes."""
-        function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(self.address)
-        return int(function(buffers, sizes))
+        return call_at(self.address, buffers, sizes)
+
+
+def call_at(address: int, buffers: int, sizes: int) -> int:
+    """Call the function `i64 f(ptr, ptr)` at an address, without the GIL."""
+    return int(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address)(buffers, sizes))
 
 
 def load_object(data: bytes, symbol: str) -> NativeFunction:

@@ -75,7 +75,8 @@ class Outputs:
 class Manifest:
     """The description of one compiled program. Raises BoundaryError where its parts contradict each other.
 
-    `buffers` are in the order in which the entry takes pointers. The values of an input in `index_bounds` lie in
+    `buffers` are in the order in which the entry takes pointers; `prepare`
+    is the entry that fills the prepared ones. The values of an input in `index_bounds` lie in
     [0, extent); `extremes` are (node, terms, results) of each max and min: none is over no terms; the rows of one in
     `distributions` sum to 1. `updates` are the states that the code writes.
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
@@ -94,6 +95,7 @@ class Manifest:
     updates: tuple[str, ...]
     memory: MemoryPlan
     entry: str
+    prepare: str
     target: Target
     checks: Mapping[int, str]
     origins: Mapping[int, str]
@@ -112,7 +114,7 @@ class Manifest:
         _require(len({*names, *self.sizes}) == len(names) + len(self.sizes), "two buffers or sizes share a name")
         for buffer in self.buffers:
             _require(
-                buffer.role == "temp" or buffer.layout == tuple(range(len(buffer.shape))),
+                buffer.role in ("temp", "prepared") or buffer.layout == tuple(range(len(buffer.shape))),
                 f"{buffer.role} {buffer.name} belongs to the caller and must be row-major, not {buffer.layout}",
             )
             _require(sorted(buffer.layout) == list(range(len(buffer.shape))), f"{buffer.name}: layout {buffer.layout}")
@@ -123,9 +125,11 @@ class Manifest:
         used = {part.name for extent in extents for part in walk(extent) if isinstance(part, Size)}
         for size in sorted({*used, *self.sizes} - (bound & set(self.sizes))):
             _require(False, f"no input has the size {size} as an extent by itself, so a call cannot know it")
-        for state in self.states:
-            fixed = all(isinstance(extent, Const) for extent in state.shape)
-            _require(fixed, f"state {state.name} has an extent that is not a number: {state}")
+        for held in (*self.states, *self.prepared):
+            fixed = all(isinstance(extent, Const) for extent in held.shape)
+            _require(fixed, f"{held.role} {held.name} has an extent that is not a number: {held}")
+        named = bool(self.prepare) == bool(self.prepared)
+        _require(named, f"prepare {self.prepare!r}: what fills the prepared arrays has a name, where there are any")
         for name, _ in self.index_bounds:
             _require(name in inputs and inputs[name].dtype == "int64", f"index bound of {name}: not an int64 input")
         for name in self.distributions:
@@ -152,6 +156,10 @@ class Manifest:
     @property
     def states(self) -> tuple[BufferSpec, ...]:
         return self.of("state")
+
+    @property
+    def prepared(self) -> tuple[BufferSpec, ...]:
+        return self.of("prepared")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers; `json.dumps` takes them."""
@@ -254,6 +262,7 @@ _READERS: dict[str, Any] = {
     "updates": read_texts,
     "memory": lambda data: MemoryPlan.from_json(read_list(data)),
     "entry": read_text,
+    "prepare": read_text,
     "target": _read_target,
     "checks": lambda data: {read_integer(code): read_text(check) for code, check in read_pairs(data)},
     "origins": lambda data: {read_integer(line): read_text(origin) for line, origin in read_pairs(data)},

@@ -18,6 +18,8 @@ def memory_table(manifest: Manifest) -> str:
     t0      float32[64, 10]   2560      0 to 2       0
       then t3
     arena: 2560 bytes, 5120 without sharing, 2560 in use at the peak, in statement 1
+    prepared once for each version of the state, 8192 bytes:
+      W.packed: float32[64, 32], 8192 bytes
 
     Bytes and places are known before a call where no size is symbolic.
     """
@@ -39,7 +41,15 @@ def memory_table(manifest: Manifest) -> str:
         lines.append("  ".join(cells).rstrip())
         if n:
             lines += [f"  then {_short(name)}" for name in specs[lifetimes[n - 1].name].also]
-    return "\n".join([*lines, _summary(manifest, total)]) + "\n"
+    return "\n".join([*lines, _summary(manifest, total), *_prepared(manifest)]) + "\n"
+
+
+def _prepared(manifest: Manifest) -> list[str]:
+    """The arrays that are computed once for each version of the states, and the bytes of all."""
+    found = [(b, prod(evaluate(d, {}) for d in b.shape) * b.numpy_dtype.itemsize) for b in manifest.prepared]
+    lines = [f"  {_short(b.name)}: {b.dtype}[{', '.join(map(text, b.shape))}], {size} bytes" for b, size in found]
+    total = sum(size for _, size in found)
+    return [f"prepared once for each version of the state, {total} bytes:", *lines] if found else []
 
 
 def _summary(manifest: Manifest, total: int | None) -> str:

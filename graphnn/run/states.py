@@ -48,7 +48,7 @@ class HeldState:
 class BoundStates:
     """The states' arrays in the manifest's order, as of `version`, and where they and the updated ones of them lie.
 
-    `serial` tells bindings apart.
+    `prepared` are the arrays computed from them. `serial` tells bindings apart.
     """
 
     version: int
@@ -56,11 +56,25 @@ class BoundStates:
     addresses: tuple[int, ...]
     spans: Spans
     updated: Spans
+    prepared: tuple[Array, ...] = ()
     serial: int = field(default_factory=count(1).__next__)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The addresses that a call needs, in the order of `held_positions`."""
+        return (*self.addresses, *map(address, self.prepared))
+
+
+def held_positions(manifest: Manifest) -> tuple[int, ...]:
+    """Where the states, and then the prepared arrays, stand in the entry's table of pointers."""
+    return tuple(k for role in ("state", "prepared") for k, b in enumerate(manifest.buffers) if b.role == role)
 
 
 def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:
-    """Fetch every state from its owner. Raises BoundaryError for an array that native code cannot use."""
+    """Fetch every state from its owner, with nothing prepared yet.
+
+    Raises BoundaryError for an array that native code cannot use.
+    """
     version = source.version  # before the arrays: a change meanwhile is then seen at the next call
     arrays = {spec.name: _fetch(spec, spec.name in manifest.updates, source) for spec in manifest.states}
     return BoundStates(

@@ -30,18 +30,23 @@ def count_threads(threads: int | None = None) -> int:
     return 1
 
 
-def load_program(code: bytes, entry: str, parallel: bool, threads: int, steps: str = "") -> NativeFunction:
-    """Link a program and, where its entry is `parallel`, give it the pool with this number of threads.
+def load_program(
+    code: bytes, entry: str, parallel: bool, threads: int, prepare: str = "", steps: str = ""
+) -> NativeFunction:
+    """Link a program and, where its entries are `parallel`, give it the pool with this number of threads.
 
-    `steps` names its function of many steps, if it has one. Raises CompileError where the object needs a symbol that
-    the process does not have.
+    `prepare` names its entry that fills prepared arrays and `steps` its function of many steps, if it has them. Raises
+    CompileError where the object needs a symbol that the process does not have.
     """
-    library = link_object(code, (entry, *((TEAM,) if parallel else ()), *((steps,) if steps else ())))
+    others = filter(None, (TEAM if parallel else "", prepare, steps))
+    library = link_object(code, (entry, *others))
     run = _pool() if parallel and threads > 1 else 0
     if run:
         words = (ctypes.c_int64 * 2).from_address(library[TEAM])
         words[:] = [run, min(threads, MOST)]
-    return NativeFunction(library[entry], library, library[steps] if steps else 0)
+    return NativeFunction(
+        library[entry], library, prepare=library[prepare] if prepare else 0, steps=library[steps] if steps else 0
+    )
 
 
 def _pool() -> int:

@@ -14,6 +14,7 @@ from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.match import Match, match_loops
 from graphnn.schedule.nest import Nest, wrap
+from graphnn.schedule.prepare import settled_buffers
 from graphnn.schedule.reorder import Effects, Order, Place, Placed
 from graphnn.schedule.statements import Access, Body, accesses, names_in, prune, reads, without_stores, writes
 from graphnn.simplify.expr import Range
@@ -35,7 +36,8 @@ def fuse(program: Program, machine: Machine) -> Program:
     of the two commutes with every statement between them. A contraction's m and n count as loops, both or neither:
     a pointwise nest over them becomes part of its epilogue. Stored values are forwarded as locals, and a temp that
     nobody else reads disappears. It pays where the cost model finds the merged nest, each at its best vector loops,
-    hardly dearer than the two. Where only a prefix of the loops is common, the statements inside are fused in turn.
+    hardly dearer than the two; what depends on unchanging states alone costs nothing, since pass `prepare` has it
+    computed once for many calls. Where only a prefix of the loops is common, the statements inside are fused in turn.
     """
     fuser = Fuser(program, machine)
     return prune(replace(program, body=fuser.fuse(program.body)))
@@ -47,6 +49,7 @@ class Fuser:
     def __init__(self, program: Program, machine: Machine) -> None:
         self.model = CostModel.of(program.buffers, machine)
         self.temps = frozenset(b.name for b in program.buffers if b.role == "temp")
+        self.settled = settled_buffers(program)
         self.names = names_in(program.body) | set(program.sizes)
         self.loads = _count(accesses(program.body))
         # By identity; the statement is kept, so that its id stays its own.
@@ -87,6 +90,11 @@ class Fuser:
             self.costs[id(stmt)] = stmt, best_lanes(stmt, self.model)[0]
         return self.costs[id(stmt)][1]
 
+    def _cost_apart(self, first: Effects, second: Effects) -> float:
+        """The cost of two statements by themselves, in each call: what is computed once for many calls has none."""
+        often = [e for e in (first, second) if not e.writes or not e.writes <= self.settled]
+        return sum(self._cost(e.stmt) for e in often or (first, second))
+
     def _merge(self, first: Effects, second: Effects, whole: bool) -> Stmt | None:
         """The two as one statement, where that is legal and pays; with `whole`, only if all their loops are common."""
         taken = set(self.names)
@@ -98,9 +106,11 @@ class Fuser:
         dead = frozenset(t for t in self.temps & writes(body) if self.loads[t] == own[t])
         body = without_stores(body, dead - reads(body))
         merged = _around(match, body)
-        if not body or self._cost(merged) > LOCALITY * sum(self._cost(e.stmt) for e in (first, second)):
+        if not body or self._cost(merged) > LOCALITY * self._cost_apart(first, second):
             return None
         self.names = taken
+        if not writes((merged,)) <= self.settled:
+            self.settled -= writes((merged,))
         self.loads.subtract(own)
         self.loads.update(_count(accesses((merged,))))
         if match.contract is None and not match.complete:

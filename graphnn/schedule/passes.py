@@ -19,6 +19,7 @@ from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.narrow import narrow
 from graphnn.schedule.panels import block_panels
+from graphnn.schedule.prepare import prepare
 from graphnn.schedule.reuse import reuse
 from graphnn.schedule.split_reductions import split_reductions
 from graphnn.schedule.streams import stream_rows
@@ -35,8 +36,8 @@ class Pass(NamedTuple):
 # left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
 # states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
 # fusion, so that nests agree on their lanes; correlations are filtered after it, so that what follows them is computed
-# tile by tile, too; panels and streams are for what is a contraction then. Arrays take each other's place at last: the
-# other passes rely on one name for each.
+# tile by tile, too; panels and streams are for what is a contraction then. What outlives a call is set apart when all
+# statements are made. Arrays take each other's place at last: the other passes rely on one name for each.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -50,6 +51,7 @@ PASSES = (
     Pass("panels", block_panels),
     Pass("streams", stream_rows),
     Pass("vectorise", vectorise),
+    Pass("prepare", prepare),
     Pass("narrow", narrow),
     Pass("reuse", reuse),
 )

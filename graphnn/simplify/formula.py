@@ -15,7 +15,7 @@ from typing import Literal
 from graphnn.simplify.expr import DType, Expr, Origin, Range, text
 
 Accuracy = Literal["fast", "tight"]  # what formulas are stabilised to: an absolute bar, or one relative to each element
-Role = Literal["input", "state", "output", "temp"]
+Role = Literal["input", "state", "output", "temp", "prepared"]
 
 
 @dataclass(frozen=True, slots=True)

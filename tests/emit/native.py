@@ -57,10 +57,13 @@ def without_vectors(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
 
 
 def run_module(emitted: EmittedModule, target: Target, arrays: list[np.ndarray], sizes: list[int]) -> int:
-    function = load_object(compile_object(emitted.text, target), emitted.entry)
+    code = compile_object(emitted.text, target)
     pointers = (ctypes.c_void_p * max(len(arrays), 1))(*(a.ctypes.data for a in arrays))
     numbers = (ctypes.c_int64 * max(len(sizes), 1))(*sizes)
-    return function(ctypes.addressof(pointers), ctypes.addressof(numbers))
+    for entry in filter(None, (emitted.prepare, emitted.entry)):
+        if stop := load_object(code, entry)(ctypes.addressof(pointers), ctypes.addressof(numbers)):
+            return stop
+    return 0
 
 
 def run(

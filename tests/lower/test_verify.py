@@ -133,3 +133,32 @@ def test_invalid_declaration(message, buffers, sizes):
     made = tuple(Buffer(name, F, tuple(map(e, shape)), "output", layout) for name, shape, layout in buffers)
     with pytest.raises(CompileError, match=re.escape(message)):
         verify(program(buffers=made, sizes=sizes))
+
+
+HELD = (*BUFFERS, *(Buffer(name, F, (e(4),), role, (0,)) for name, role in (("w", "state"), ("p", "prepared"))))
+FILL = For("i1", e(0), e(4), (store(at("w", "i1"), "p", ("i1",)),))
+
+
+def test_valid_preparation():
+    verify(program(FILL, loop(store(at("p", 0))), buffers=HELD))
+
+
+@pytest.mark.parametrize(
+    ("message", "body"),
+    [
+        ("must come before all else", (loop(store()), FILL)),
+        ("depends on or changes x, too", (store(at("x", 0, 0), "p", (0,)),)),
+        ("depends on or changes w, too", (FILL, store(ZERO, "w", (0,)))),
+        ("depends on or changes y, too", (For("i1", e(0), e(1), (store(ZERO, "p", (0,)), store(ZERO, "y", (0,)))),)),
+        ("depends on or changes N, too", (store(op("cast", "N", dtype=F), "p", (0,)),)),
+        ("must come before all else", (Let("t0", at("w", 0)), store(Local("t0", F), "p", (0,)))),
+    ],
+)
+def test_invalid_preparation(message, body):
+    with pytest.raises(CompileError, match=re.escape(message)):
+        verify(program(*body, buffers=HELD))
+
+
+def test_the_extents_of_prepared_buffers_are_numbers():
+    with pytest.raises(CompileError, match="the extent N of a prepared buffer is no number"):
+        verify(program(buffers=(Buffer("p", F, (e("N"),), "prepared", (0,)),)))

@@ -20,10 +20,10 @@ Array = np.ndarray[Any, Any]
 
 
 def run_program(program: Program, given: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of a program without sizes. Temps hold NaN before they are written."""
+    """The outputs of a program without sizes. Temps hold NaN before they are written, and so do prepared arrays."""
     arrays = dict(given)
     for buffer in program.buffers:
-        if buffer.role == "output":
+        if buffer.role in ("output", "prepared"):
             arrays[buffer.name] = np.full([evaluate(extent, {}) for extent in buffer.shape], np.nan, buffer.dtype)
     offsets, length = plan(program).offsets({})
     arena = aligned_empty((length,), np.dtype(np.uint8))
@@ -31,7 +31,8 @@ def run_program(program: Program, given: Mapping[str, Array]) -> dict[str, Array
     places = [
         address(arena) + offsets[b.name] if b.role == "temp" else address(arrays[b.name]) for b in program.buffers
     ]
-    native = load_object(compile_object(emit(program, host()).text, host()), "graphnn_entry")
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(native.address)
-    assert function((ctypes.c_void_p * len(places))(*places), None) == 0
+    emitted = emit(program, host())
+    code, table = compile_object(emitted.text, host()), (ctypes.c_void_p * len(places))(*places)
+    for entry in filter(None, (emitted.prepare, emitted.entry)):
+        assert load_object(code, entry)(ctypes.addressof(table), 0) == 0
     return {b.name: arrays[b.name] for b in program.buffers if b.role == "output"}

@@ -187,11 +187,17 @@ class Entry:
 
     def bind(self, states: BoundStates) -> None:
         """Use these states from now on."""
-        words, before = states_record(self._manifest, states), self._states
-        self._context[Context.VERSION] = -1
+        self.unbind()
+        words = states_record(self._manifest, states)
         self._context[Context.STATES] = place(words)
         self._states = states, words
         self._context[Context.VERSION] = _version_word(states)
+
+    def unbind(self) -> None:
+        """Use no states until the next are bound: every call goes elsewhere."""
+        before, self._states = self._states, None
+        self._context[Context.VERSION] = -1
+        self._context[Context.STATES] = 0
         if before is not None:
             self._retire(before)
 

@@ -15,7 +15,7 @@ from graphnn.run.boundary import deviation
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.native.records import WORD, Described, Plan, States, filled, place, record
 from graphnn.run.resolve import Resolved, Shape
-from graphnn.run.states import BoundStates
+from graphnn.run.states import BoundStates, held_positions
 from graphnn.simplify.expr import INT64_MAX
 
 RELEASE_ABOVE = 10_000  # ns of native code; to give the GIL away and take it back costs 50, and as much as a wait more
@@ -95,8 +95,8 @@ def _described(spec: BufferSpec, shape: Shape, position: int) -> dict[Described,
 
 
 def states_record(manifest: Manifest, states: BoundStates) -> Array:
-    """The record of bound states."""
-    positions = [k for k, b in enumerate(manifest.buffers) if b.role == "state"]
+    """The record of bound states, and of what is prepared from them."""
+    positions = held_positions(manifest)
     updated, held = list(states.updated), list(states.spans)
     head = {
         States.SERIAL: states.serial,
@@ -104,5 +104,5 @@ def states_record(manifest: Manifest, states: BoundStates) -> Array:
         States.UPDATED: len(updated),
         States.HELD: len(held),
     }
-    pairs = [*zip(positions, states.addresses, strict=True), *updated, *held]
+    pairs = [*zip(positions, states.places, strict=True), *updated, *held]
     return record([*filled(States, head), *(word for pair in pairs for word in pair)])
