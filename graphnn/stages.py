@@ -18,8 +18,8 @@ from graphnn.lower.builder import lower
 from graphnn.lower.ir import Program
 from graphnn.lower.printer import print_program
 from graphnn.lower.verify import verify
+from graphnn.run.codegen import Codegen, generate
 from graphnn.run.describe import manifest_of
-from graphnn.run.jit import compile_object
 from graphnn.run.manifest import Manifest, Outputs, Structure
 from graphnn.run.native.own_steps import add_steps
 from graphnn.run.tuning import Tuning
@@ -135,13 +135,10 @@ def run_stages(
     verify(scheduled)
     if done("schedule", partial(print_program, scheduled)):
         return compilation
-    emitted = emit(scheduled, target, debug, add_steps)
-    if done("emit", lambda: emitted.text):
-        return compilation
     names = [simplified.results[t.name] for t in tensors]
 
-    def finish(scheduled: Program, emitted: EmittedModule, target: Target) -> tuple[Manifest, bytes]:
-        manifest = manifest_of(
+    def described(scheduled: Program, emitted: EmittedModule, target: Target) -> Manifest:
+        return manifest_of(
             scheduled,
             plan(scheduled),
             emitted,
@@ -152,17 +149,21 @@ def run_stages(
             distributions=simplified.distributions,
             stages=compilation.texts,
         )
-        return manifest, compile_object(emitted.text, target)
 
-    finished = finish(scheduled, emitted, target)
+    with Codegen(target) as codegen:
+        emitted = emit(scheduled, target, debug, add_steps, None if until == "emit" else codegen.add)
+        if done("emit", lambda: emitted.text):
+            return compilation
+        finished = described(scheduled, emitted, target), codegen.finish()
     if tuner is None:
         return finished
     made = {VARIANTS[0].name: (scheduled, emitted, finished)}
     for variant in VARIANTS[1:]:
         other, own = variant.schedule(loops, target, left_out), variant.target(target)
-        code = emit(other, own, add_steps=add_steps)
+        parts = list[str]()
+        code = emit(other, own, add_steps=add_steps, take=parts.append)
         if all(code.text != known.text for _, known, _ in made.values()):
-            made[variant.name] = other, code, finish(other, code, own)
+            made[variant.name] = other, code, (described(other, code, own), generate(parts, own))
     tuning = tuner({name: known for name, (*_, known) in made.items()})
     scheduled, emitted, (manifest, chosen) = made[tuning.chosen]
     compilation.texts.add("schedule", partial(print_program, scheduled))

@@ -134,7 +134,9 @@ class Lanes:
         """numbers[at] in each lane, from a constant table of the module."""
         element, lanes = element_type(self.type), lanes_of(self.type)
         items = ", ".join(f"{element} {literal(element, number)}" for number in numbers)
-        self.w.module.shared[name] = f"@{name} = private unnamed_addr constant [{len(numbers)} x {element}] [{items}]"
+        self.w.module.constants[name] = (
+            f"@{name} = private unnamed_addr constant [{len(numbers)} x {element}] [{items}]"
+        )
         address = self.w.ins(vector_type("ptr", lanes), f"getelementptr {element}, ptr @{name}, {at}")
         align = FORMATS[element].bytes
         if lanes == 1:

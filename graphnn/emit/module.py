@@ -21,8 +21,9 @@ from graphnn.emit.environment import Bound, Unit
 from graphnn.emit.form import Form, form_of
 from graphnn.emit.grid import stretch
 from graphnn.emit.loops import EmitContext
+from graphnn.emit.parts import Parts
 from graphnn.emit.registers import fits_registers
-from graphnn.emit.share import FIRST, LAST, Division, divide, parts_of, share_of
+from graphnn.emit.share import FIRST, LAST, Division, Work, divide, parts_of, share_of
 from graphnn.emit.target import Target
 from graphnn.emit.writer import Module, Value, Writer
 from graphnn.lower.ir import Accumulate, Program, Stmt, Store
@@ -57,24 +58,33 @@ class EmittedModule:
 
 
 def emit(
-    program: Program, target: Target, debug: bool = False, add_steps: Callable[[Unit, Program], str] | None = None
+    program: Program,
+    target: Target,
+    debug: bool = False,
+    add_steps: Callable[[Unit, Program], str] | None = None,
+    take: Callable[[str], None] | None = None,
 ) -> EmittedModule:
     """Emit a verified loop program. `debug` adds a bounds check to every load and store, and runs in one thread.
 
     `add_steps` adds a function that runs a program many times and gives its name; it is called where the program
-    `fits_registers`. Raises CompileError where the program holds what a verifier refuses.
+    `fits_registers`. `take` is given the module in parts (`graphnn/emit/parts.py`), each as soon as it is written.
+
+    Raises CompileError where the program holds what a verifier refuses.
     """
     module = Module("graphnn", target.triple, target.register_tables)
     width = 8 * target.vector_bytes
-    module.head.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{width}" }}')
+    module.head.append(f'attributes #0 = {{ nounwind uwtable "prefer-vector-width"="{width}" }}')
     unit = Unit(module, target, Locations(module), Checks() if debug else None)
     ahead = prepared_statements(program)
-    code = _Code(unit, program, debug)
+    parts = Parts(module, target.triple, take)
+    code = _Code(unit, program, debug, parts)
     ways = [(PREPARE, 0, ahead)] if ahead else []
-    parallel = [code.add_entry(*way) for way in (*ways, (ENTRY, ahead, len(program.body)))]
+    entries = [code.add_kernels(*way) for way in (*ways, (ENTRY, ahead, len(program.body)))]
+    parallel = [entry.add_to(unit, program) for entry in entries]
     if any(parallel):
         emit_team(module)
     steps = add_steps(unit, program) if add_steps and not debug and fits_registers(program) else ""
+    parts.cut(last=True)
     return EmittedModule(
         text=module.text(),
         entry=ENTRY,
@@ -91,28 +101,23 @@ def emit(
 class _Code:
     """The kernels of a module as they are emitted: their names in order, and which statements run others' code."""
 
-    def __init__(self, unit: Unit, program: Program, debug: bool) -> None:
-        self.unit, self.program, self.debug = unit, program, debug
+    def __init__(self, unit: Unit, program: Program, debug: bool, parts: Parts) -> None:
+        self.unit, self.program, self.debug, self.parts = unit, program, debug, parts
         self.kernels: list[str] = []
         self.shared: dict[int, int] = {}
         self._made: dict[object, tuple[str, int]] = {}
 
-    def add_entry(self, entry: str, first: int, end: int) -> bool:
-        """Emit an entry that runs some of the program's statements; whether its work is divided among threads."""
-        unit, program = self.unit, self.program
-        bodies = split_kernels(program.body[first:end])
-        work = None if self.debug else divide(program, bodies, unit.target)
+    def add_kernels(self, entry: str, first: int, end: int) -> _Entry:
+        """Emit the kernels of an entry that runs some of the program's statements."""
+        bodies = split_kernels(self.program.body[first:end])
+        work = None if self.debug else divide(self.program, bodies, self.unit.target)
         divisions = (None,) * len(bodies) if work is None else work.divisions
         kernels = list[Kernel]()
         for body, division in zip(bodies, divisions, strict=True):
             kernels.append(self._kernel(body, first, division))
             first += len(body)
-        if work is None:
-            emit_entry(unit, program, entry, kernels)
-            return False
-        emit_share(unit, program, entry, kernels)
-        emit_parallel_entry(unit, entry, len(program.sizes) if entry == ENTRY else 0, work.least)
-        return True
+            self.parts.cut()
+        return _Entry(entry, kernels, work)
 
     def _kernel(self, body: tuple[Stmt, ...], first: int, division: Division | None) -> Kernel:
         """The call of the statements from position `first` on, whose function is emitted if there is none like it."""
@@ -126,6 +131,24 @@ class _Code:
             self.shared |= {first + n: of + n for n in range(len(body))}
         self.kernels.append(name)
         return Kernel(name, form.slices, origin_of(body), division is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry whose kernels are emitted."""
+
+    name: str
+    kernels: list[Kernel]
+    work: Work | None
+
+    def add_to(self, unit: Unit, program: Program) -> bool:
+        """Emit the entry; whether its work is divided among threads."""
+        if self.work is None:
+            emit_entry(unit, program, self.name, self.kernels)
+            return False
+        emit_share(unit, program, self.name, self.kernels)
+        emit_parallel_entry(unit, self.name, len(program.sizes) if self.name == ENTRY else 0, self.work.least)
+        return True
 
 
 def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:
@@ -179,4 +202,4 @@ def emit_kernel(unit: Unit, program: Program, name: str, form: Form, division: D
             body = (share_of(nest, division),)
     context.statements(body)
     writer.do("ret i64 0")
-    define(unit.module, f"internal i64 @{name}({', '.join(parameters)})", scope, writer)
+    define(unit.module, f"hidden i64 @{name}({', '.join(parameters)})", scope, writer)

@@ -41,7 +41,8 @@ def call_tile(w: Writer, shape: TileShape, operands: TileOperands, out: Value) -
     depth = len(operands.levels)
     name = shape.name(depth)
     if name not in w.module.shared:
-        w.module.shared[name] = _tile_function(w.module, name, shape, depth)
+        w.module.shared.add(name)
+        w.module.functions.append(_tile_function(w.module, name, shape, depth))
     o = operands
     arguments = [out, o.a, o.a_row, o.b, o.b_column, o.columns, o.terms]
     for level, carry in zip(operands.levels, _carries(w, operands.levels), strict=True):
@@ -76,7 +77,7 @@ def _tile_function(module: Module, name: str, shape: TileShape, depth: int) -> s
     tile.write([a, b, *[constant("i64", 0)] * (depth - 1)], terms, out)
     w.do("ret void")
     # Inlined into its only caller, LLVM's passes would take twice as long over it, to no gain.
-    header = f"define internal void @{name}({', '.join(map(str, values))}) nounwind noinline {{"
+    header = f"define hidden void @{name}({', '.join(map(str, values))}) nounwind noinline uwtable {{"
     return "\n".join([header, "entry:", *w.lines, "}"])
 
 

@@ -83,8 +83,9 @@ class Module:
         self.register_tables = register_tables
         self.head = [f'source_filename = "{name}"', f'target triple = "{triple}"']
         self.declarations: dict[str, str] = {}
-        self.shared: dict[str, str] = {}  # internal functions that several callers use, by name
+        self.constants: dict[str, str] = {}  # tables, by name
         self.functions: list[str] = []
+        self.shared: set[str] = set()  # names of functions that several callers use
         self.metadata: list[str] = []
 
     def declare(self, name: str, result: str, arguments: Sequence[str]) -> None:
@@ -92,7 +93,7 @@ class Module:
         self.declarations[name] = f"declare {result} @{name}({', '.join(arguments)})"
 
     def text(self) -> str:
-        parts = (self.head, self.declarations.values(), self.shared.values(), self.functions, self.metadata)
+        parts = (self.head, self.declarations.values(), self.constants.values(), self.functions, self.metadata)
         return "\n".join(line for part in parts for line in part) + "\n"
 
 

@@ -25,25 +25,10 @@ from weakref import finalize
 
 import numpy as np
 
+from graphnn.run import elf
 from graphnn.run.arrays import Array, documented_address
 
-# Structures and numbers of the ELF specification and of its supplement for x86-64.
-_HEADER = struct.Struct("<4s5B7xHHI16xQ10xHH2x")
-_KIND = (b"\x7fELF", 2, 1, 1, 0, 0, 1, 62, 1)  # of 64 bits, little-endian, System V, relocatable, x86-64
-_SECTION = np.dtype(
-    {
-        "names": ("kind", "flags", "offset", "size", "link", "info", "alignment"),
-        "formats": ("<u4", "<u8", "<u8", "<u8", "<u4", "<u4", "<u8"),
-        "offsets": (4, 8, 24, 32, 40, 44, 48),
-        "itemsize": 64,
-    }
-)
-_SYMBOL = np.dtype(
-    {"names": ("name", "section", "value"), "formats": ("<u4", "<u2", "<u8"), "offsets": (0, 6, 8), "itemsize": 24}
-)
-_RELOCATION = np.dtype([("place", "<u8"), ("kind", "<u4"), ("symbol", "<u4"), ("addend", "<i8")])
-_DATA, _SYMBOLS, _RELOCATIONS, _ZEROS, _UNWINDING = 1, 2, 4, 8, 0x70000001
-_WRITE, _ALLOCATED, _EXECUTE, _RELOCATES, _PER_THREAD = 1, 2, 4, 0x40, 0x400
+_KIND = (elf.MAGIC, 2, 1, 1, 0, 0, 1, 62, 1)  # of 64 bits, little-endian, System V, relocatable, x86-64
 _DISTANCE, _CALL = 2, 4  # R_X86_64_PC32 and R_X86_64_PLT32
 _JUMP, _TO_THE_ADDRESS_BEHIND = struct.Struct("<6sQ2x"), b"\xff\x25\0\0\0\0"
 _END_OF_FRAMES = 4  # bytes of zeros
@@ -82,12 +67,12 @@ class _Object:
     """The tables of an object file."""
 
     def __init__(self, data: bytes) -> None:
-        *kind, table, size, count = _HEADER.unpack_from(data)
-        _require(tuple(kind) == _KIND and size == _SECTION.itemsize)
+        *kind, table, _, _, _, _, size, count, _ = elf.HEADER.unpack_from(data)
+        _require(tuple(kind) == _KIND and size == elf.SECTION.itemsize)
         self.data = data
-        self.sections = np.frombuffer(data, _SECTION, count, table)
-        (section,) = self.sections[self.sections["kind"] == _SYMBOLS]
-        self.symbols = np.frombuffer(self.content(section), _SYMBOL)
+        self.sections = np.frombuffer(data, elf.SECTION, count, table)
+        (section,) = self.sections[self.sections["kind"] == elf.SYMBOLS]
+        self.symbols = np.frombuffer(self.content(section), elf.SYMBOL)
         strings = self.content(self.sections[section["link"]])
         self.names = [strings[first : strings.index(b"\0", first)].decode() for first in self.symbols["name"].tolist()]
         # The first symbol stands for none.
@@ -106,7 +91,7 @@ def _place(read: _Object) -> Image:
     base = documented_address(memory)
     for number, start in starts.items():
         section = read.sections[number]
-        if section["kind"] != _ZEROS:
+        if section["kind"] != elf.ZEROS:
             pages[start : start + int(section["size"])] = read.content(section)
 
     # Where each symbol lies, from the base; -1 for those that are not in memory.
@@ -123,7 +108,7 @@ def _place(read: _Object) -> Image:
         _require(process.mprotect(ctypes.c_void_p(base + first), ctypes.c_size_t(end - first), protection) == 0)
     image = Image(memory, {name: base + at for name, at in zip(read.names, found, strict=True) if at >= 0})
     for number, start in starts.items():
-        if read.sections[number]["kind"] == _UNWINDING:
+        if read.sections[number]["kind"] == elf.UNWINDING:
             _let_unwind(image, base + start)
     return image
 
@@ -132,16 +117,16 @@ def _lay_out(read: _Object) -> tuple[dict[int, int], tuple[int, ...]]:
     """Where each section that is to be in memory begins, and where code, constants and variables do, and end."""
     groups: tuple[list[int], ...] = ([], [], [])
     for number, flags in enumerate(read.sections["flags"].tolist()):
-        if flags & _ALLOCATED:
-            _require(int(read.sections[number]["kind"]) in (_DATA, _ZEROS, _UNWINDING))
-            _require(not flags & _PER_THREAD and flags & (_WRITE | _EXECUTE) != _WRITE | _EXECUTE)
-            groups[0 if flags & _EXECUTE else 2 if flags & _WRITE else 1].append(number)
+        if flags & elf.ALLOCATED:
+            _require(int(read.sections[number]["kind"]) in (elf.DATA, elf.ZEROS, elf.UNWINDING))
+            _require(not flags & elf.PER_THREAD and flags & (elf.WRITE | elf.EXECUTE) != elf.WRITE | elf.EXECUTE)
+            groups[0 if flags & elf.EXECUTE else 2 if flags & elf.WRITE else 1].append(number)
     starts, firsts, end = {}, [0], 0
     for numbers in groups:
         for number in numbers:
             section = read.sections[number]
             starts[number] = _up(end, max(1, int(section["alignment"])))
-            terminator = _END_OF_FRAMES if section["kind"] == _UNWINDING else 0
+            terminator = _END_OF_FRAMES if section["kind"] == elf.UNWINDING else 0
             end = starts[number] + int(section["size"]) + terminator
         if numbers is groups[0]:
             end = _up(end, _JUMP.size) + len(read.outside) * _JUMP.size
@@ -153,12 +138,12 @@ def _lay_out(read: _Object) -> tuple[dict[int, int], tuple[int, ...]]:
 def _relocate(read: _Object, memory: Array, starts: Mapping[int, int], found: Array) -> None:
     """Write the distances to where symbols were `found`."""
     outside = np.isin(np.arange(len(found)), read.outside)
-    for section in read.sections[(read.sections["flags"] & _RELOCATES) != 0]:
+    for section in read.sections[(read.sections["flags"] & elf.RELOCATES) != 0]:
         number = int(section["info"])
         if number not in starts:  # for debuggers
             continue
-        _require(section["kind"] == _RELOCATIONS)
-        entries = np.frombuffer(read.content(section), _RELOCATION)
+        _require(section["kind"] == elf.RELOCATIONS)
+        entries = np.frombuffer(read.content(section), elf.RELOCATION)
         to, at = found[entries["symbol"]], entries["place"].astype(np.int64)
         near = (entries["kind"] == _DISTANCE) & ~outside[entries["symbol"]]
         _require(np.all((near | (entries["kind"] == _CALL)) & (to >= 0)))

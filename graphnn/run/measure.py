@@ -35,8 +35,8 @@ def fastest(
 ) -> Tuning:
     """The seconds of a call of each program on the same arrays; the first program is chosen unless another is faster.
 
-    A program is its manifest and its object code. Each works on copies of the states of `source`, which are as at first
-    again at the beginning of each turn.
+    A program is its manifest and its code, as in Executable. Each works on copies of the states of `source`, which are
+    as at first again at the beginning of each turn.
     """
     arrays = random_inputs(next(iter(programs.values()))[0])
     calls = {name: _Timed.of(*program, source, threads, arrays, clock) for name, program in programs.items()}
