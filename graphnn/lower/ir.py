@@ -35,8 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graphnn.simplify.expr import DType, Expr, Op, Origin, Range
-from graphnn.simplify.formula import Role
+from graphnn.simplify.expr import DType, Expr, Op, Origin, Range, Role
 from graphnn.simplify.once import hashed_once, once
 
 CHAIN = 512  # terms (of each lane) of one multiply-add chain in a contraction; then a new chain starts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +19,7 @@ def replacing(path: str | PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO
     inside removes it and leaves what was at `path`.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
         with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             yield file

@@ -6,17 +6,19 @@ import ctypes
 from collections.abc import Callable, Sequence
 from threading import RLock
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphnn.run.arrays import Array
 from graphnn.run.boundary import Boundary, by_keyword
 from graphnn.run.frame import Frames
 from graphnn.run.link import NativeFunction
-from graphnn.run.manifest import Manifest
-from graphnn.run.native.entry import Entry, entry_of, stopped
+from graphnn.run.manifest import Manifest, stopped
 from graphnn.run.prepare import prepare_arrays
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates, StateSource, bind_states
+
+if TYPE_CHECKING:
+    from graphnn.run.native.entry import Entry
 
 WARM = 10  # calls after which the native entry is made
 LONGEST = 1_000_000  # ns of native code beyond which its microseconds are not worth their compilation
@@ -145,6 +147,8 @@ class Call:
 
     def ready(self) -> Entry | None:
         """The native entry, made now where there is none yet; None where there can be none."""
+        from graphnn.run.native.entry import entry_of  # most processes make few calls
+
         if self.entry is None:
             with self.lock:
                 if self.entry is None:

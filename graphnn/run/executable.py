@@ -10,15 +10,14 @@ from weakref import ref
 
 from graphnn.errors import CompileError
 from graphnn.run.archive import Archive, write
-from graphnn.run.bound import Bound
 from graphnn.run.call import Call
 from graphnn.run.manifest import BufferSpec, Manifest
-from graphnn.run.report import memory_table
 from graphnn.run.states import StateSource
 from graphnn.run.threads import count_threads, load_program
 from graphnn.run.tuning import Tuning
 
 if TYPE_CHECKING:
+    from graphnn.run.bound import Bound
     from graphnn.run.steps import Steps
 
 
@@ -65,6 +64,8 @@ class Executable:
         Takes an array per input by name, C-contiguous, aligned and of the declared dtype; `out=` as in a call, else
         the outputs are allocated here. Raises BoundaryError for arrays that do not fit or would have to be copied.
         """
+        from graphnn.run.bound import Bound
+
         return Bound(self._call, positional, inputs, out)
 
     def float_function(
@@ -156,6 +157,8 @@ class Executable:
 
         Below it the prepared arrays, which are computed once for each version of the state and kept.
         """
+        from graphnn.run.report import memory_table
+
         return memory_table(self.manifest)
 
     def save(self, path: str | PathLike[str]) -> None:

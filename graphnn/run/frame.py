@@ -12,7 +12,7 @@ from graphnn.run.manifest import Manifest
 from graphnn.run.native.records import WORD, FrameWord
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates, held_positions
-from graphnn.simplify.formula import Role
+from graphnn.simplify.expr import Role
 
 _BYTE = np.dtype(np.uint8)
 

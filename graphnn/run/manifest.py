@@ -12,17 +12,16 @@ from typing import Any, Literal, Self, get_args
 
 import llvmlite
 import numpy as np
-import numpy.typing as npt
 
 from graphnn import __version__
 from graphnn.emit.target import Target, processor
 from graphnn.errors import BoundaryError, CompileError
+from graphnn.run.arrays import Array
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
 from graphnn.run.texts import PackedTexts
 from graphnn.run.tuning import Tuning
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
-from graphnn.simplify.expr import Const, DType, Expr, Size, text, walk
-from graphnn.simplify.formula import Role
+from graphnn.simplify.expr import Const, DType, Expr, Role, Size, text, walk
 
 _NUMPY: dict[DType, np.dtype[Any]] = {name: np.dtype(name) for name in get_args(DType)}
 
@@ -60,7 +59,7 @@ class Outputs:
     buffers: tuple[str, ...]
     keys: tuple[str, ...] = ()  # of a dict
 
-    def gather(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+    def gather(self, arrays: Mapping[str, Array]) -> Any:
         """The arrays, by buffer name, in the structure of the outputs."""
         match self.structure:
             case "single":
@@ -193,6 +192,12 @@ class Manifest:
             except (CompileError, TypeError, ValueError) as error:
                 raise BoundaryError(f"manifest field {name!r} is malformed: {error}") from error
         return cls(**values)
+
+
+def stopped(manifest: Manifest, code: int) -> None:
+    """Raise the CompileError for a code that is not 0."""
+    check = manifest.checks.get(code, "it gives no check of that number")
+    raise CompileError(f"program {manifest.name!r} stopped with code {code}: {check}")
 
 
 def _require(condition: bool, message: str) -> None:

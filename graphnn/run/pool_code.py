@@ -19,8 +19,8 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-RUN, RESET = "graphnn_pool_run", "graphnn_pool_reset"
-MOST = 256  # threads of a region
+from graphnn.run.threads import MOST
+
 SPINS = 200  # some 40 us: longer than Python takes between two steps
 YIELDS = 300
 

@@ -7,8 +7,7 @@ from math import prod
 
 from graphnn.run.arrays import Array, address, aligned_empty
 from graphnn.run.link import call_at
-from graphnn.run.manifest import Manifest
-from graphnn.run.native.entry import stopped
+from graphnn.run.manifest import Manifest, stopped
 from graphnn.run.resolve import concrete_shape
 from graphnn.run.states import BoundStates, held_positions
 

@@ -19,7 +19,7 @@ import numpy as np
 from graphnn.errors import BoundaryError
 from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, span
 from graphnn.run.call import Call
-from graphnn.run.native.entry import stopped
+from graphnn.run.manifest import stopped
 from graphnn.run.native.records import REFUSED, WORD, RowsWord, StepsWord, filled, place, record
 from graphnn.run.native.steps import native_steps, steps_at
 from graphnn.run.resolve import Resolved

@@ -8,9 +8,10 @@ import os
 from graphnn.emit.target import TEAM
 from graphnn.errors import CompileError
 from graphnn.run.link import NativeFunction, link_object
-from graphnn.run.pool_code import MOST, RESET, RUN, pool_text
 
 VARIABLE = "GRAPHNN_NUM_THREADS"
+RUN, RESET = "graphnn_pool_run", "graphnn_pool_reset"  # functions of the pool
+MOST = 256  # threads of a region
 
 
 def count_threads(threads: int | None = None) -> int:
@@ -65,7 +66,8 @@ def _make_pool() -> int:
     Its code is never unloaded, since its workers sleep in it until the process ends. A child that `os.fork` makes has
     none of them and begins with an empty pool.
     """
-    from graphnn.run.objects import runtime_object  # most processes run in one thread
+    from graphnn.run.objects import runtime_object
+    from graphnn.run.pool_code import pool_text  # most processes run in one thread
 
     try:
         library = link_object(runtime_object("pool", pool_text), (RUN, RESET))

@@ -20,6 +20,7 @@ from typing import Literal
 from graphnn.simplify.once import hashed_once, once
 
 DType = Literal["float32", "float64", "int64", "bool"]
+Role = Literal["input", "state", "output", "temp", "prepared"]  # who owns an array
 
 
 @dataclass(frozen=True, slots=True)

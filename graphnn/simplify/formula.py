@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graphnn.simplify.expr import DType, Expr, Origin, Range, text
+from graphnn.simplify.expr import DType, Expr, Origin, Range, Role, text
 
 Accuracy = Literal["fast", "tight"]  # what formulas are stabilised to: an absolute bar, or one relative to each element
-Role = Literal["input", "state", "output", "temp", "prepared"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from graphnn.declare.notation import axis_symbol, size_symbol
 from graphnn.simplify.clipped import compare_outputs
 from graphnn.simplify.convert import Arrays, Converter
 from graphnn.simplify.engine import Simplifier
-from graphnn.simplify.expr import DType, Expr, Origin
+from graphnn.simplify.expr import DType, Expr, Origin, Role
 from graphnn.simplify.facts import Facts, find_distributions, find_extremes, find_index_bounds
-from graphnn.simplify.formula import Accuracy, Array, FormulaProgram, Role
+from graphnn.simplify.formula import Accuracy, Array, FormulaProgram
 from graphnn.simplify.mode import specialise
 from graphnn.simplify.region import Assignment, assignment_of, choose_roots, entries, is_monomial, read, stored_anyway
 from graphnn.simplify.rules import Trace

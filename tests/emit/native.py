@@ -12,8 +12,7 @@ from graphnn.emit.target import Target, host
 from graphnn.lower.ir import Buffer, For, If, Program, Stmt
 from graphnn.run.jit import compile_object
 from graphnn.run.link import load_object
-from graphnn.simplify.expr import Const, DType, Expr, Load, Op, Size, index_constant
-from graphnn.simplify.formula import Role
+from graphnn.simplify.expr import Const, DType, Expr, Load, Op, Role, Size, index_constant
 
 
 def buffer(

@@ -19,8 +19,7 @@ from graphnn.run.manifest import Manifest, Outputs
 from graphnn.run.native.own_steps import add_steps
 from graphnn.run.states import HeldState, StateSource
 from graphnn.schedule.memory import plan
-from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Range, Size, index_constant
-from graphnn.simplify.formula import Role
+from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Local, Op, Range, Role, Size, index_constant
 
 Extent = int | str | Expr
 

@@ -20,7 +20,8 @@ from graphnn.run.executable import Executable
 from graphnn.run.image import place
 from graphnn.run.jit import compile_object, link_by_llvm
 from graphnn.run.link import link_object
-from graphnn.run.pool_code import RESET, RUN, pool_text
+from graphnn.run.pool_code import pool_text
+from graphnn.run.threads import RESET, RUN
 from tests.run.make import gather, gather_expected, gather_inputs
 
 pytestmark = pytest.mark.skipif(

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from graphnn.errors import CompileError
 from graphnn.run.arrays import Array
 from graphnn.run.frame import Frames, places_in_frame
-from graphnn.run.manifest import Manifest
+from graphnn.run.manifest import Manifest, stopped
 from graphnn.run.native.api import function_object
 from graphnn.run.native.library import NativeEntry, native_entry
 from graphnn.run.native.plan import PlanRecord, plan_record, states_record
@@ -43,12 +42,6 @@ def _door(words: Mapping[Door, int], *kept: object) -> _Door:
     door.flags.writeable = False
     door.kept = kept
     return door
-
-
-def stopped(manifest: Manifest, code: int) -> None:
-    """Raise the CompileError for a code that is not 0."""
-    check = manifest.checks.get(code, "it gives no check of that number")
-    raise CompileError(f"program {manifest.name!r} stopped with code {code}: {check}")
 
 
 def entry_of(manifest: Manifest, address: int, source: StateSource, lock: RLock, frames: Frames) -> Entry | None:
