@@ -69,7 +69,10 @@ class Buffer:
 class Node:
     """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
-    __slots__ = ("_accesses", "_blocks", "_buffers", "_computed", "_extents", "_hash", "_names", "_nest", "_uses")
+    __slots__ = (
+        *("_accesses", "_axes", "_blocks", "_buffers", "_computed", "_extents", "_hash", "_lanes", "_meetings"),
+        *("_names", "_nest", "_still", "_touched", "_uses"),
+    )
 
 
 @hashed_once

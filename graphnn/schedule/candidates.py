@@ -10,7 +10,7 @@ from itertools import permutations
 from graphnn.lower.ir import Buffer, Contract, Fold, Program, fused_factors
 from graphnn.schedule.affine import extent_of, is_size, known_extent
 from graphnn.schedule.cost import CostModel, estimate, volume
-from graphnn.schedule.guards import excluded, in_range, place_guards, rectangular
+from graphnn.schedule.guards import excluded, place_guards, rectangular
 from graphnn.schedule.nest import Nest, moves_inward
 from graphnn.schedule.operands import Copies, Side, Space, prepare
 from graphnn.schedule.partial_sums import Cut
@@ -39,15 +39,17 @@ def candidates(program: Program, nest: Nest, names: set[str], lanes: int) -> Ite
 
     `lanes` are those in which terms may run, 1 for none.
     """
-    fold = nest.body[0]
+    fold, outputs = nest.body[0], _outputs(nest)
     assert isinstance(fold, Fold)
+    hull = rectangular(fold, nest.loops)
+    spaces: dict[tuple[Range, ...], Space] = {}
     for a, b in permutations(fused_factors(fold) or (), 2):
         for m, n in permutations(nest.loops, 2):
             if m.axis in axes_of(b) or n.axis in axes_of(a):
                 continue
             if m.axis not in axes_of(a) or n.axis not in axes_of(b):
                 continue
-            if not (moves_inward(_outputs(nest), m.axis) and moves_inward(_outputs(nest), n.axis)):
+            if not (moves_inward(outputs, m.axis) and moves_inward(outputs, n.axis)):
                 continue
             for moving in ((m, n), nest.loops):
                 k = rectangular(fold, moving)
@@ -55,11 +57,11 @@ def candidates(program: Program, nest: Nest, names: set[str], lanes: int) -> Ite
                     break
                 if volume(k) > MAX_MASKED * _terms(fold, nest.loops):
                     continue
-                safe = [in_range(program, factor, (*nest.loops, *k)) for factor in (a, b)]
+                space = spaces.setdefault(k, Space(program, nest.loops, k, hull, names))
+                safe = [space.is_safe(factor) for factor in (a, b)]
                 guards = place_guards(excluded(fold, k), (m, n), safe)
                 if guards is None:
                     continue  # with all bounds free of the loops, a condition less may be in the way
-                space = Space(program, nest.loops, k, rectangular(fold, nest.loops), names)
                 outer = tuple(r for r in nest.loops if r not in (m, n))
                 found = [
                     Candidate(outer, k, a_side, b_side, count)

@@ -15,10 +15,11 @@ from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If,
 from graphnn.schedule.affine import coefficient, layouts, stride
 from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import nested, own_expressions
+from graphnn.schedule.statements import axes_used, nested, reads, writes
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Size, axes_of, children
 from graphnn.simplify.once import once
 
+STILL = ""  # an axis that nothing moves with
 TILE_ROWS, TILE_VECTORS = 8, 4  # a typical register tile; as many loads as multiply-adds cost nothing beside them
 DOT_COLUMNS = 4  # of a tile with terms in its lanes
 DEEP_ROWS = 64  # rows whose sums stay in the first-level cache from one chain of terms to the next
@@ -72,9 +73,15 @@ def estimate(expr: Expr, size: int = SIZE) -> float:
     return 0.0
 
 
-@lru_cache(MEMORY)
 def extent(lo: Expr, hi: Expr, size: int = SIZE) -> float:
     """How many iterations an interval is taken to have: (p + 1) // 2 - p // 2 is 1/2, wherever p is."""
+    if isinstance(lo, Const) and isinstance(hi, Const):
+        return max(0.0, float(hi.value) - float(lo.value))
+    return _moving_extent(lo, hi, size)
+
+
+@lru_cache(MEMORY)
+def _moving_extent(lo: Expr, hi: Expr, size: int) -> float:
     lows = lo.args if isinstance(lo, Op) and lo.fn == "max" else (lo,)
     ends = hi.args if isinstance(hi, Op) and hi.fn == "min" else (hi,)
     found = [gap for low in lows for end in ends if (gap := _gap(low, end)) is not None]
@@ -112,7 +119,7 @@ def is_known(r: Range) -> bool:
 
 def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
     """How many points the ranges have together."""
-    return math.prod(extent(r.lo, r.hi, size) for r in ranges)
+    return math.prod([extent(r.lo, r.hi, size) for r in ranges])
 
 
 Dimension = tuple[list[tuple[str, int]], float]  # how far each axis moves along it, and its extent
@@ -137,6 +144,7 @@ class CostModel:
         self.layouts, self.machine, self.shapes = layouts, machine, shapes or {}
         self.base: tuple[CostModel, str] | None = None  # a model that differs in the layout of one buffer alone
         self.known: dict[tuple[Expr, str, int], float] = {}
+        self.costs: dict[tuple[Stmt, str | None, int], float] = {}
 
     @classmethod
     def of(cls, buffers: Iterable[Buffer], machine: Machine) -> CostModel:
@@ -159,6 +167,7 @@ class CostModel:
         """Become a model that `with_layout` made. All that reads the buffer has been asked of both."""
         self.layouts = other.layouts
         self.known |= other.known
+        self.costs |= other.costs
 
     def lanes(self, body: Iterable[Stmt]) -> int:
         """The lanes of a vector loop around `body`: its widest computed value fills a vector."""
@@ -169,7 +178,18 @@ class CostModel:
 
     def statement(self, stmt: Stmt, axis: str | None = None, lanes: int = 1) -> float:
         """The cost of a statement as it stands; where `axis` is given, in `lanes` lanes along it."""
-        expressions = sum(self.expression(e, axis, lanes) for e in own_expressions(stmt))
+        if axis is None or axis not in axes_used((stmt,)):
+            if isinstance(stmt, Let | Fold | Store | Accumulate):
+                return _still(stmt)
+            axis, lanes = axis and STILL, 1
+        if self.base is not None and self.base[1] not in reads((stmt,)) | writes((stmt,)):
+            return self.base[0].statement(stmt, axis, lanes)
+        place = stmt, axis, lanes
+        if place not in self.costs:
+            self.costs[place] = self._statement(stmt, axis, lanes)
+        return self.costs[place]
+
+    def _statement(self, stmt: Stmt, axis: str | None, lanes: int) -> float:
         match stmt:
             case For(axis=inner, lo=lo, hi=hi, body=body, kind="vector") if axis is None:
                 width, count = self.lanes(body), extent(lo, hi)
@@ -184,12 +204,13 @@ class CostModel:
                 return volume(ranges) * (self.expression(value, axis, lanes) - saved + LATENCY)
             case Contract():
                 return self.contraction(stmt)
-            case If(body=body):
-                return expressions + self.body(body, axis, lanes)
-            case Store(buffer=buffer, index=index) | Accumulate(buffer=buffer, index=index):
+            case If(condition=condition, body=body):
+                return self.expression(condition, axis, lanes) + self.body(body, axis, lanes)
+            case Store(buffer=buffer, index=index, value=value) | Accumulate(buffer=buffer, index=index, value=value):
+                expressions = sum(self.expression(e, axis, lanes) for e in (*index, value))
                 return expressions + self.access(buffer, index, axis, lanes)
-            case Let():
-                return expressions
+            case Let(value=value):
+                return self.expression(value, axis, lanes)
 
     def by_rows(self, loop: For, lanes: int) -> float:
         """A loop in vector code with its own axis in the lanes, for one lane after the other."""
@@ -330,6 +351,18 @@ def is_deep(c: Contract) -> bool:
         return False
     rows, columns, terms = (volume((r,)) for r in (c.m, c.n, *c.k))
     return rows <= DEEP_ROWS and terms > CHAIN and terms * columns > LINE * FAR_LINES
+
+
+@once("_still")
+def _still(stmt: Let | Fold | Store | Accumulate) -> float:
+    """The cost of a statement outside of lanes, or where all of them agree."""
+    match stmt:
+        case Let(value=value):
+            return _serial(value)
+        case Fold(ranges=ranges, value=value):
+            return volume(ranges) * (_serial(value) + LATENCY)
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return sum(map(_serial, (*index, value))) + 1.0
 
 
 @once("_computed")

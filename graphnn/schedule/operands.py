@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from graphnn.lower.affine import Affine, affine, never_positive
 from graphnn.lower.guards import conjunction, conjuncts, nonpositive_forms
@@ -78,6 +78,21 @@ class Space:
     k: tuple[Range, ...]
     hull: tuple[Range, ...] | None
     names: set[str]
+    _safe: dict[int, bool] = field(default_factory=dict)
+    _padded: dict[tuple[int, Expr | None], Copy | None] = field(default_factory=dict)
+
+    def is_safe(self, factor: Expr) -> bool:
+        """Whether a factor of the contraction stays in range everywhere, whatever its guard says."""
+        if id(factor) not in self._safe:
+            self._safe[id(factor)] = in_range(self.program, factor, (*self.loops, *self.k))
+        return self._safe[id(factor)]
+
+    def padded(self, factor: Expr, guard: Expr | None) -> Copy | None:
+        """The copy of a factor's buffer with zeros around it, see `_pad`."""
+        place = id(factor), guard
+        if place not in self._padded:
+            self._padded[place] = _pad(self, factor, guard)
+        return self._padded[place]
 
 
 def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, along: Range | None) -> Side | None:
@@ -93,9 +108,11 @@ def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, along: R
     layout = space.program.buffer(factor.buffer).layout if isinstance(factor, Load) else ()
     if guard is None and isinstance(factor, Load) and _readable(factor, along, layout):
         return Side(factor, own, None)
-    padded = _pad(space, factor, guard, along)
-    if padded is not None and _readable(Load("", padded.index, factor.dtype), along, padded.layout):
-        return Side(factor, own, padded)
+    padded = space.padded(factor, guard)
+    if padded is not None:
+        layout = _layout_for(padded.layout, padded.index, along)
+        if _readable(Load("", padded.index, factor.dtype), along, layout):
+            return Side(factor, own, replace(padded, layout=layout))
     k: tuple[Range, ...] | None = space.k
     if not all(is_size(bound) for r in (own, *space.k) for bound in (r.lo, r.hi)):
         # Bounds that move with the loops around: what they select is read from a copy of everything, made once.
@@ -123,7 +140,7 @@ def _where(guard: Expr | None, value: Expr) -> Expr:
     return value if guard is None else Op("select", (guard, value, zero), value.dtype, value.origin)
 
 
-def _pad(space: Space, factor: Expr, guard: Expr | None, along: Range | None) -> Copy | None:
+def _pad(space: Space, factor: Expr, guard: Expr | None) -> Copy | None:
     """The copy of a loaded buffer with zeros wherever the loops reach beyond it.
 
     Only where the conditions follow from the load being in range; that it is in range under them is given. Without a
@@ -162,7 +179,7 @@ def _pad(space: Space, factor: Expr, guard: Expr | None, along: Range | None) ->
             checks.append(Op("lt", (p, f.plus(past, -1).shifted(1).expr()), "bool"))
     value = _where(conjunction(checks), Load(factor.buffer, index, factor.dtype, factor.origin))
     shifted = tuple(f.plus(lo, -1).expr() for f, lo in zip(forms, lows, strict=True))
-    return Copy(copied, value, shifted, _layout_for(space.program.buffer(factor.buffer).layout, shifted, along))
+    return Copy(copied, value, shifted, space.program.buffer(factor.buffer).layout)
 
 
 def _follows(condition: Expr, inside: Sequence[Affine], known: dict[str, Range]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, substitute, transform, walk
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, axes_of, substitute, transform, walk
 from graphnn.simplify.once import once
 
 Body = tuple[Stmt, ...]
@@ -177,12 +177,29 @@ def _accesses(stmt: Stmt) -> tuple[Access, ...]:
 
 def reads(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers whose values a body uses."""
-    return frozenset(access.buffer for access in accesses(body) if not access.writes)
+    return frozenset[str]().union(*(_touched(stmt)[0] for stmt in body))
 
 
 def writes(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers that a body changes."""
-    return frozenset(access.buffer for access in accesses(body) if access.writes)
+    return frozenset[str]().union(*(_touched(stmt)[1] for stmt in body))
+
+
+@once("_touched")
+def _touched(stmt: Stmt) -> tuple[frozenset[str], frozenset[str]]:
+    """The buffers that a statement loads from, and those that it stores into."""
+    found = _accesses(stmt)
+    return frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
+
+
+def axes_used(body: Iterable[Stmt]) -> frozenset[str]:
+    """The axes that expressions of a body hold."""
+    return frozenset[str]().union(*map(_axes_used, body))
+
+
+@once("_axes")
+def _axes_used(stmt: Stmt) -> frozenset[str]:
+    return axes_used(nested(stmt)).union(*map(axes_of, own_expressions(stmt)))
 
 
 def locals_used(body: Iterable[Stmt]) -> frozenset[str]:
