@@ -155,9 +155,12 @@ def meetings(found: Iterable[Access]) -> Iterator[tuple[Access, Access]]:
 
     Left out are those that differ in a constant index: t[0, i0] and t[1, i0] never meet.
     """
+    every = tuple(found)
+    written = {a.buffer for a in every if a.writes}
     buffers = dict[str, dict[Access, None]]()
-    for access in found:
-        buffers.setdefault(access.buffer, {})[access] = None
+    for access in every:
+        if access.buffer in written:
+            buffers.setdefault(access.buffer, {})[access] = None
     for same in buffers.values():
         keys = {a: tuple(int(e.value) if isinstance(e, Const) else None for e in a.index) for a in same}
         known = [d for d, column in enumerate(zip(*keys.values(), strict=True)) if None not in column]
@@ -179,11 +182,18 @@ def independent(loop: Range, body: Body, inside: Extents) -> bool:
 
     `inside` holds the extents of the axes that are bound inside the loop.
     """
+    return apart(loop, meetings(accesses(body)), inside)
+
+
+def apart(loop: Range, pairs: Iterable[tuple[Access, Access]], inside: Extents) -> bool:
+    """`independent`, asked about the `meetings` of a body."""
     forbidden = {**inside, loop.axis: known_extent(loop)}
-    return all(pins(a, b, loop.axis, forbidden) for a, b in meetings(accesses(body)))
+    return all(pins(a, b, loop.axis, forbidden) for a, b in pairs)
 
 
 def known_extent(r: Range) -> int | None:
     """The number of iterations of a range, where it is a constant."""
+    if isinstance(r.lo, Const) and isinstance(r.hi, Const):
+        return max(int(r.hi.value) - int(r.lo.value), 0)
     extent = extent_of(r)
     return int(extent.value) if isinstance(extent, Const) else None

@@ -15,7 +15,7 @@ from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If,
 from graphnn.schedule.affine import coefficient, layouts, stride
 from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import axes_used, nested, reads, writes
+from graphnn.schedule.statements import axes_used, nested, touched
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Size, axes_of, children
 from graphnn.simplify.once import once
 
@@ -135,6 +135,9 @@ def lines_touched(dimensions: Iterable[Dimension], extents: Mapping[str, float])
     return 0.0 if none else apart * math.ceil(run / LINE)
 
 
+View = tuple[object, ...]  # all that the cost of a statement depends on, beside itself
+
+
 class CostModel:
     """Costs under given layouts: {buffer: logical axes from slowest to fastest}, and shapes where they are known."""
 
@@ -144,7 +147,8 @@ class CostModel:
         self.layouts, self.machine, self.shapes = layouts, machine, shapes or {}
         self.base: tuple[CostModel, str] | None = None  # a model that differs in the layout of one buffer alone
         self.known: dict[tuple[Expr, str, int], float] = {}
-        self.costs: dict[tuple[Stmt, str | None, int], float] = {}
+        # By identity; a statement is kept, so that its id stays its own.
+        self.costs: dict[tuple[int, str | None, int], tuple[Stmt, float]] = {}
 
     @classmethod
     def of(cls, buffers: Iterable[Buffer], machine: Machine) -> CostModel:
@@ -169,6 +173,11 @@ class CostModel:
         self.known |= other.known
         self.costs |= other.costs
 
+    def view(self, stmt: Stmt) -> View:
+        """The machine, and how what a statement touches lies in memory."""
+        places = [(self.layouts[name], self.shapes.get(name)) for name in touched(stmt)]
+        return (self.machine, *places)
+
     def lanes(self, body: Iterable[Stmt]) -> int:
         """The lanes of a vector loop around `body`: its widest computed value fills a vector."""
         return min(map(self.machine.lanes, sorted({t for stmt in body for t in _computed(stmt)})), default=1)
@@ -182,12 +191,12 @@ class CostModel:
             if isinstance(stmt, Let | Fold | Store | Accumulate):
                 return _still(stmt)
             axis, lanes = axis and STILL, 1
-        if self.base is not None and self.base[1] not in reads((stmt,)) | writes((stmt,)):
+        if self.base is not None and self.base[1] not in touched(stmt):
             return self.base[0].statement(stmt, axis, lanes)
-        place = stmt, axis, lanes
+        place = id(stmt), axis, lanes
         if place not in self.costs:
-            self.costs[place] = self._statement(stmt, axis, lanes)
-        return self.costs[place]
+            self.costs[place] = stmt, self._statement(stmt, axis, lanes)
+        return self.costs[place][1]
 
     def _statement(self, stmt: Stmt, axis: str | None, lanes: int) -> float:
         match stmt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphnn.lower.ir import Contract, Program, Stmt
-from graphnn.schedule.affine import layouts
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
@@ -23,7 +22,7 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
     """
     effects = [Effects.of(stmt) for stmt in program.body]
     fixed = _operands(program.body)
-    model = CostModel(layouts(program.buffers), machine)
+    model = CostModel.of(program.buffers, machine)
     known: dict[int, float] = {}  # the cost of a statement under the chosen layouts; a large one has many buffers
     touching: dict[str, list[int]] = {}
     for n, e in enumerate(effects):

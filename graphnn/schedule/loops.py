@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from graphnn.lower.ir import For, Let, Stmt, Store
-from graphnn.schedule.cost import EXCHANGE, CostModel, volume
+from graphnn.schedule.cost import EXCHANGE, CostModel, View, volume
 from graphnn.schedule.crossing import always_loaded, crosses
 from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
 from graphnn.schedule.statements import Body, own_expressions
 from graphnn.schedule.traffic import FAR, far_lines
 from graphnn.simplify.expr import Range
+from graphnn.simplify.once import once
 
 
 def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
@@ -19,6 +20,19 @@ def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
     Each independent loop of the perfect part is a candidate; so are the loops further inside, where the perfect part
     stays serial. Ties go to the innermost.
     """
+    known, view = _choices(stmt), model.view(stmt)
+    if view not in known:
+        known[view] = _best_lanes(stmt, model)
+    return known[view]
+
+
+@once("_lanes")
+def _choices(stmt: Stmt) -> dict[View, tuple[float, Stmt]]:
+    """What `best_lanes` chose for a statement so far: pass after pass asks about the same ones."""
+    return {}
+
+
+def _best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
     nest = peel(stmt)
     if nest.contract is not None:
         return model.statement(stmt) + FAR * far_lines(nest.outer, nest.contract, model), stmt

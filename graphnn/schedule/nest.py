@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphnn.lower.ir import Contract, Fold, For, Stmt
-from graphnn.schedule.affine import independent, known_extent
-from graphnn.schedule.statements import Body, bound_ranges, nested, statements
+from graphnn.schedule.affine import apart, known_extent, meetings
+from graphnn.schedule.statements import Access, Body, accesses, bound_ranges, nested, statements
 from graphnn.simplify.expr import Range, axes_of
 from graphnn.simplify.once import once
 
 
 class _Node:
-    __slots__ = ("_inward",)
+    __slots__ = ("_inward", "_meetings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +93,19 @@ def _moves_inward(nest: Nest, axis: str) -> bool:
         return False
     inner = {r.axis: known_extent(r) for r in others} | extents_inside(nest.body)
     loop = next(r for r in nest.loops if r.axis == axis)
-    return independent(loop, nest.body, inner)
+    return apart(loop, _meetings(nest), inner)
+
+
+@once("_meetings")
+def _meetings(nest: Nest) -> tuple[tuple[Access, Access], ...]:
+    return tuple(meetings(accesses(nest.body)))
+
+
+@once("_meetings")
+def meetings_inside(stmt: Stmt) -> tuple[tuple[Access, Access], ...]:
+    """The `meetings` of the accesses of the statements inside a statement."""
+    match nested(stmt):
+        case (For() as inner,):  # bounds load nothing
+            return meetings_inside(inner)
+        case body:
+            return tuple(meetings(accesses(body)))

@@ -8,7 +8,7 @@ from itertools import count
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
 from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, axes_of, substitute, transform, walk
-from graphnn.simplify.once import once
+from graphnn.simplify.once import hashed_once, once
 
 Body = tuple[Stmt, ...]
 
@@ -151,8 +151,13 @@ def rewrite(body: Body, visit: Callable[[Expr], Expr], then: Callable[[Stmt], St
     return tuple(map(one, body))
 
 
+class _Node:
+    __slots__ = ("_hash",)
+
+
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Access:
+class Access(_Node):
     """One place where a body touches a buffer."""
 
     buffer: str
@@ -177,19 +182,25 @@ def _accesses(stmt: Stmt) -> tuple[Access, ...]:
 
 def reads(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers whose values a body uses."""
-    return frozenset[str]().union(*(_touched(stmt)[0] for stmt in body))
+    return frozenset[str]().union(*[_touched(stmt)[0] for stmt in body])
 
 
 def writes(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers that a body changes."""
-    return frozenset[str]().union(*(_touched(stmt)[1] for stmt in body))
+    return frozenset[str]().union(*[_touched(stmt)[1] for stmt in body])
+
+
+def touched(stmt: Stmt) -> tuple[str, ...]:
+    """The buffers that a statement loads from or stores into, in a fixed order."""
+    return _touched(stmt)[2]
 
 
 @once("_touched")
-def _touched(stmt: Stmt) -> tuple[frozenset[str], frozenset[str]]:
-    """The buffers that a statement loads from, and those that it stores into."""
+def _touched(stmt: Stmt) -> tuple[frozenset[str], frozenset[str], tuple[str, ...]]:
+    """The buffers that a statement loads from, those that it stores into, and all of them."""
     found = _accesses(stmt)
-    return frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
+    read, written = (frozenset(a.buffer for a in found if a.writes == way) for way in (False, True))
+    return read, written, tuple(sorted(read | written))
 
 
 def axes_used(body: Iterable[Stmt]) -> frozenset[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphnn.lower.ir import For, Kind, Program, Stmt
-from graphnn.schedule.affine import folded, independent, known_extent
+from graphnn.schedule.affine import apart, folded, known_extent
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.nest import extents_inside
+from graphnn.schedule.nest import extents_inside, meetings_inside
 from graphnn.schedule.statements import Body, locals_bound, rewrite
 from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
 
@@ -46,5 +46,5 @@ def _mark_parallel(stmt: Stmt) -> Stmt:
     if not isinstance(stmt, For) or stmt.kind == "vector":
         return stmt
     loop = Range(stmt.axis, stmt.lo, stmt.hi)
-    kind: Kind = "parallel" if independent(loop, stmt.body, extents_inside(stmt.body)) else "serial"
+    kind: Kind = "parallel" if apart(loop, meetings_inside(stmt), extents_inside(stmt.body)) else "serial"
     return For(stmt.axis, stmt.lo, stmt.hi, tuple(map(_mark_parallel, stmt.body)), kind)
