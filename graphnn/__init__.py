@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from graphnn.collector import collector_paused
-
 __version__ = "0.1.0"
 
 # fmt: off
@@ -66,12 +64,6 @@ __all__ = sorted(_TABLE)  # noqa: PLE0605 (built from the table)
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    with collector_paused():
-        value = globals()[name] = _find(name)
-    return value
-
-
-def _find(name: str) -> Any:
     home = _TABLE.get(name)
     if home not in _NO_OPS:
         import_module("graphnn.ops")  # fills the registry, in which Tensor operators look
@@ -85,6 +77,7 @@ def _find(name: str) -> Any:
             close = import_module("difflib").get_close_matches(name, (n for n in __dir__() if not n.startswith("_")))
             hint = f"; did you mean {', '.join(close)}?" if close else ""
             raise AttributeError(f"module 'graphnn' has no attribute {name!r}{hint}")
+    globals()[name] = value
     return value
 
 
