@@ -47,18 +47,14 @@ def erf_near_zero(v: Lanes, x: Value) -> Value:
 
 
 def erfc_of_positive(v: Lanes, x: Value) -> Value:
-    """2^n (1 + s) y with e^(-x^2) = 2^n (1 + s) and y = erfcx(x)."""
+    """2^n (1 + s) y with e^(-x^2) = 2^n (1 + s) and y = erfcx(x), which is a sum of two numbers."""
     f, numbers = v.format, v.format.numbers
     x = v.at_most(x, math.sqrt(math.log(2) * (f.bias + f.mantissa + 1)))  # there, e^(-x^2) is zero
     half = (f.bias + 1) // 2
     bits, r = reduce_square(v, x, half)
     s = v.tail(r, numbers.exp, r)
-    if has_pieces(v):
-        y = pieces(v, x)
-        y = v.fma(y, s, y)
-    else:
-        high, low = quotient(v, x)
-        y = v.op("fadd", high, v.fma(high, s, v.fma(low, s, low)))
+    high, low = pieces(v, x) if has_pieces(v) else quotient(v, x)
+    y = v.op("fadd", high, v.fma(high, s, v.fma(low, s, low)))
     return v.op("fmul", v.op("fmul", v.from_bits(bits), y), 2.0**-half)
 
 
@@ -67,15 +63,15 @@ def has_pieces(v: Lanes) -> bool:
     return v.w.module.register_tables and bool(v.format.numbers.erfcx)
 
 
-def pieces(v: Lanes, x: Value) -> Value:
-    """erfcx as P_k(x - c_k) for 0 <= x < 15, k the exponent of x + 1 and three bits of its mantissa."""
-    centres, *coefficients = v.format.numbers.erfcx
+def pieces(v: Lanes, x: Value) -> tuple[Value, Value]:
+    """erfcx as erfcx(c) and what it is above that, for 0 <= x < 15; c is one of 32 by the leading bits of x + 1."""
+    centres, leads, *coefficients = v.format.numbers.erfcx
     k = v.iop("lshr", v.to_bits(v.op("fadd", x, 1.0)), v.format.mantissa - OCTAVE_BITS)
-    t = v.op("fsub", x, v.pick("erfcx_c", centres, k))
-    *others, y = (v.pick(f"erfcx_{n}", table, k) for n, table in enumerate(coefficients))
+    t = v.op("fsub", x, v.pick("erfcx_centre", centres, k))
+    *others, slope = (v.pick(f"erfcx_{n}", table, k) for n, table in enumerate(coefficients))
     for coefficient in reversed(others):
-        y = v.fma(y, t, coefficient)
-    return y
+        slope = v.fma(slope, t, coefficient)
+    return v.pick("erfcx_lead", leads, k), v.op("fmul", slope, t)
 
 
 def quotient(v: Lanes, x: Value) -> tuple[Value, Value]:

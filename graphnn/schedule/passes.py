@@ -15,6 +15,7 @@ from graphnn.schedule.filtering import filtering
 from graphnn.schedule.flatten import flatten_dimensions
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
+from graphnn.schedule.kept_terms import keep_terms
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.narrow import narrow
@@ -32,17 +33,19 @@ class Pass(NamedTuple):
 
 
 # Dimensions are merged before images are stored in blocks, whose last dimension is then all of a flat image.
-# Contractions are found while nests are as lowering wrote them, and the borders in their copies right after; what is
-# left of the long reductions is split before fusion, so that partial sums join their producers; stores reach their
-# states before fusion, so that an update joins the contraction that computes its gradient; layouts are set before
-# fusion, so that nests agree on their lanes; correlations are filtered after it, so that what follows them is computed
-# tile by tile, too; panels and streams are for what is a contraction then. What outlives a call is set apart when all
-# statements are made. Arrays take each other's place at last: the other passes rely on one name for each.
+# Contractions are found while nests are as lowering wrote them, right after them the borders in their copies and the
+# terms that are computed twice; what is left of the long reductions is split before fusion, so that partial sums join
+# their producers; stores reach their states before fusion, so that an update joins the contraction that computes its
+# gradient; layouts are set before fusion, so that nests agree on their lanes; correlations are filtered after it, so
+# that what follows them is computed tile by tile, too; panels and streams are for what is a contraction then. What
+# outlives a call is set apart when all statements are made. Arrays take each other's place at last: the other passes
+# rely on one name for each.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
     Pass("contract", contract),
     Pass("borders", keep_borders),
+    Pass("kept_terms", keep_terms),
     Pass("split_reductions", split_reductions),
     Pass("in_place", in_place),
     Pass("layout", permute_layouts),

@@ -1,0 +1,92 @@
+"""Terms of a reduction that a later nest computes again are kept where that nest stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from graphnn.lower.ir import Fold, Program, Stmt, Store
+from graphnn.schedule.cost import FAR_LINES, LINE, POLYNOMIAL, WEIGHTS, volume
+from graphnn.schedule.machine import Machine
+from graphnn.schedule.nest import Nest, peel, wrap
+from graphnn.schedule.statements import fresh_name, names_in, reads, rename, rewrite, writes
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, axes_of, substitute, walk
+
+
+def keep_terms(program: Program, machine: Machine) -> Program:
+    """Store the terms of a fold into the array that needs them again, and read them there, twice.
+
+    for i: fold s = sum[r](exp(x[i, r])); t[i] = s;   for i: for j: y[i, j] = exp(x[i, j])/t[i]
+      ->  for i: for j: y[i, j] = exp(x[i, j]);   for i: fold s = sum[r](y[i, r]); t[i] = s;
+          for i: for j: y[i, j] = y[i, j]/t[i]
+
+    Legal: nothing from the fold to the later nest touches y or writes what the terms are computed from, and that nest
+    stores each element once. It pays for terms that take more instructions than a way to the cache and back, where as
+    many rows of y as there are lanes stay in the second-level cache until fusion's one nest has used them.
+    """
+    body = list(program.body)
+    names = {b.name for b in program.buffers} | names_in(body) | set(program.sizes)
+    place = 0
+    while place < len(body):
+        pairs = (_keep(program, body[place : later + 1], machine, names) for later in range(place + 1, len(body)))
+        for later, kept in enumerate(pairs, place + 1):
+            if kept is not None:
+                terms, fold, again = kept
+                body[later] = again
+                body[place : place + 1] = [terms, fold]
+                place += 1
+                break
+        place += 1
+    return replace(program, body=tuple(body))
+
+
+def _keep(program: Program, body: Sequence[Stmt], machine: Machine, names: set[str]) -> tuple[Stmt, Stmt, Stmt] | None:
+    """For a fold and a later nest, the first and the last of the statements: what stores the terms, and both anew."""
+    first, last = peel(body[0]), peel(body[-1])
+    fold, store = _fold_of(first), _store_of(last)
+    if fold is None or store is None:
+        return None
+    ranges, target = (*first.loops, *fold.ranges), program.buffer(store.buffer)
+    if [(r.lo, r.hi) for r in ranges] != [(r.lo, r.hi) for r in last.loops] or target.role not in ("temp", "output"):
+        return None
+    if volume(fold.ranges) * machine.lanes(target.dtype) > LINE * FAR_LINES:
+        return None
+    axes: dict[Expr, Expr] = {Axis(a.axis): Axis(b.axis) for a, b in zip(ranges, last.loops, strict=True)}
+    again = set(walk(store.value))
+    terms = (e for e in _dear_terms(fold) if e.dtype == target.stored and substitute(e, axes) in again)
+    term = next(terms, None)
+    if term is None or target.name in reads(body) | writes(body[:-1]):
+        return None
+    if not writes(body[:-1]).isdisjoint(e.buffer for e in walk(term) if isinstance(e, Load)):
+        return None
+    element = Load(store.buffer, store.index, term.dtype, term.origin)
+    back = {after: before for before, after in axes.items()}
+    (kept,) = wrap(last.loops, (Store(store.buffer, store.index, substitute(term, axes), term.origin),))
+    (kept,) = rename((kept,), {r.axis: fresh_name(r.axis, names) for r in last.loops})
+    (folded,) = rewrite((body[0],), lambda e: substitute(e, {term: substitute(element, back)}))
+    (scaled,) = rewrite((body[-1],), lambda e: substitute(e, {substitute(term, axes): element}))
+    return kept, folded, scaled
+
+
+def _fold_of(nest: Nest) -> Fold | None:
+    """What a nest reduces first, where all of its terms count."""
+    fold = nest.body[0] if nest.body and nest.contract is None else None
+    return fold if isinstance(fold, Fold) and fold.guard is None else None
+
+
+def _store_of(nest: Nest) -> Store | None:
+    """The one statement of a nest that stores each element of an array once."""
+    store = nest.body[0] if len(nest.body) == 1 and nest.contract is None else None
+    if not isinstance(store, Store) or store.index != tuple(Axis(r.axis) for r in nest.loops):
+        return None
+    return store
+
+
+def _dear_terms(fold: Fold) -> Iterator[Expr]:
+    """Parts of a fold's terms that move with it and take a polynomial, largest first."""
+    axes = {r.axis for r in fold.ranges}
+    for e in reversed(list(walk(fold.value))):
+        parts = list(walk(e))
+        dear = any(isinstance(p, Op) and WEIGHTS.get(p.fn, 0) >= POLYNOMIAL for p in parts)
+        if dear and axes <= axes_of(e) and not any(isinstance(p, Local) for p in parts):
+            yield e
