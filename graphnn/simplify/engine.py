@@ -57,7 +57,7 @@ class Simplifier:
             self._make_reduction(before)
             return
         before = replace(before, body=self._smooth(before.name, before.body))
-        split = split_sum(before, self.facts, self.trace, Sums(self._part, self._made_sum))
+        split = split_sum(before, self.facts, self.trace, Sums(self._part, self._made_sum, self._shape))
         if split is None:
             self._make_reduction(before)
         elif root:
@@ -78,6 +78,11 @@ class Simplifier:
         """The access to a reduction that is made already."""
         name = self.known.get(_meaning(wanted))
         return None if name is None else read(name, [e.axis for e in wanted.axes], wanted.dtype)
+
+    def _shape(self, name: str) -> tuple[sympy.Expr, ...]:
+        """The extents of an array: of one made here, or of a leaf."""
+        made = self.made.get(name)
+        return self.facts.shapes[name] if made is None else tuple(e.size for e in made.axes)
 
     def _make_reduction(self, reduction: Assignment) -> str:
         if reduction.name not in self.wanted:

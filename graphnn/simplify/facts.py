@@ -1,4 +1,4 @@
-"""What is known of arrays beyond their formulas: the range of an index, rows that sum to 1. The call checks both."""
+"""What is known of arrays beyond their formulas: extents, ranges of indices, rows that sum to 1. The call checks it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Facts:
     """What is known of arrays.
 
     `bounds`: integer arrays whose values lie in [0, extent); `distributions`: arrays whose rows, of that length,
-    sum to 1.
+    sum to 1; `shapes`: the extents of inputs and state.
     """
 
     bounds: Mapping[str, sympy.Expr]
     distributions: Mapping[str, sympy.Expr]
+    shapes: Mapping[str, tuple[sympy.Expr, ...]]
 
 
 def find_index_bounds(

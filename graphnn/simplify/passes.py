@@ -62,7 +62,8 @@ def simplify(
     ]
     leaves = {s.node.name: s.node for s in specialised if s.definition is None}
     wanted = {t.name for t in (*outputs, *updates.values())}
-    facts = Facts(find_index_bounds(network, order, bound), find_distributions(network, order, bound))
+    shapes = {n.name: tuple(d.xreplace(bound) for d in n.shape_exprs) for n in leaves.values()}
+    facts = Facts(find_index_bounds(network, order, bound), find_distributions(network, order, bound), shapes)
     simplifier = _add_all(assignments, facts, accuracy, wanted)
     renamed: dict[str, str] = {}
     for leaf in (leaf for name, leaf in leaves.items() if name in wanted):

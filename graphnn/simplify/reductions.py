@@ -1,6 +1,7 @@
 """What leaves a reduction: constant factors, one-hot sums, promised sums, and sums of what has been centred.
 
 sum(c*f(r))                          -> c*sum(f(r))             c does not depend on r
+sum(a[i + 1]*f(r) if g)              -> select(i + 1 < A, a[i + 1], 0)*sum(f(r) if g)      only g keeps a[i + 1] inside
 sum(c)                               -> c*R                     R terms
 sum(select(r == t, f(r), 0))         -> f(t)                    0 <= t < R, known or kept as a condition
 sum(select(c, exp(z(r)), 0))         -> sum(exp(z(r)) if c)     which can be shifted by the largest exponent
@@ -19,16 +20,21 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.definition import Extent
 from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.simplify.facts import Facts
-from graphnn.simplify.region import Assignment
+from graphnn.simplify.inside import is_inside
+from graphnn.simplify.region import Assignment, entries
 from graphnn.simplify.rules import Trace
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The sums of a program: `make` gives the access to a new one, `find` to an equal one that is made already."""
+    """The sums of a program: `make` gives the access to a new one, `find` to an equal one that is made already.
+
+    `shape` gives the extents of an array that formulas read.
+    """
 
     make: Callable[[Assignment], Entry]
     find: Callable[[Assignment], Entry | None]
+    shape: Callable[[str], tuple[sympy.Expr, ...]]
 
 
 def split_sum(assignment: Assignment, facts: Facts, trace: Trace, sums: Sums) -> sympy.Expr | None:
@@ -73,7 +79,7 @@ def _split_term(
         outside, inside = _factors(term)
         if outside != 1:
             _note(trace, "pull constant factors out", term, replace(term, body=inside))
-            factor, term, changed = factor * outside, replace(term, body=inside), True
+            factor, term, changed = factor * _kept_inside(outside, term, sums), replace(term, body=inside), True
             continue
         if _is_centred(term, sums, trace):
             return sympy.S.Zero, None
@@ -103,6 +109,23 @@ def _factors(term: Assignment) -> tuple[sympy.Expr, sympy.Expr]:
     if len(outside) == len(factors):
         return sympy.S.One, term.body
     return sympy.Mul(*outside), sympy.Mul(*(f for f in factors if f not in outside))
+
+
+def _kept_inside(factor: sympy.Expr, term: Assignment, sums: Sums) -> sympy.Expr:
+    """The factor, or 0 where it would read outside of an array: the guard excludes every term there."""
+    if term.guard == sympy.true:
+        return factor
+    sizes = {e.axis: e.size for e in term.axes}
+    outside = [
+        (index, extent)
+        for entry in entries(factor)
+        for index, extent in zip(entry.index, sums.shape(entry.operand), strict=True)
+        if not isinstance(index, IntegerEntry) and not is_inside(index, extent, sizes, ())
+    ]
+    if not outside:
+        return factor
+    conditions = (c for index, extent in outside for c in (sympy.Ge(index, 0), sympy.Lt(index, extent)))
+    return sympy.Piecewise((factor, sympy.And(*conditions)), (0, True))
 
 
 def _is_centred(term: Assignment, sums: Sums, trace: Trace) -> bool:

@@ -149,6 +149,16 @@ def windows_with_ties() -> Built:
     return [y, *gn.gradients(gn.sum(y * y), [x], ties="split")], {"x": np.arange(60.0).reshape(2, 1, 5, 6) % 3}
 
 
+def factor_of_an_empty_window() -> Built:
+    """The last column is in no window: its sum is 0, and was multiplied by a weight beyond the last one, as NaN."""
+    net = gn.Network("found")
+    x, w = net.input("x", (2, 2, 3, 7), dtype="float64"), net.input("w", (4, 1), dtype="float64")
+    h = gn.avg_pool(gn.softplus(gn.avg_pool(x, (2, 1), 1)), (2, 3))
+    y = gn.matmul(gn.reshape(h, (2, -1)), w)
+    values = {"x": np.linspace(-1, 1, 84).reshape(2, 2, 3, 7), "w": RAMP[:4, None]}
+    return [y, *gn.gradients(gn.sum(y * y), [x, w])], values
+
+
 FOUND: tuple[Callable[[], Built], ...] = (
     repetition_of_nothing,
     windows_with_ties,
@@ -168,4 +178,5 @@ FOUND: tuple[Callable[[], Built], ...] = (
     winner_computed_twice,
     number_times_a_size,
     root_of_a_number,
+    factor_of_an_empty_window,
 )
