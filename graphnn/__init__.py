@@ -6,10 +6,12 @@ milliseconds and loading a compiled program needs no sympy. Ops (`gn.sigmoid`, `
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+IMPORTED = time.time()  # modules are imported when they are needed; the cache asks whether their files are older
 
 # fmt: off
 _HOME: dict[str, tuple[str, ...]] = {

@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from graphnn import IMPORTED
 from graphnn.errors import BoundaryError
 from graphnn.run.archive import Archive, parse, write
 from graphnn.run.atomic import replacing
@@ -78,12 +79,16 @@ class Cache:
 
     def store(self, key: str, archive: Archive) -> None:
         """Keep a program; where the folder cannot be written or the disk is full, nothing is kept."""
+        if _sources_changed():
+            return
         with suppress(OSError):
             write(self.directory / f"{key}.gnn", archive, mode=0o600)
             self.evict()
 
     def store_object(self, key: str, code: bytes) -> None:
         """Keep an object, if that is possible."""
+        if _sources_changed():
+            return
         with suppress(OSError), replacing(self.directory / f"{key}.o", 0o600) as file:
             file.write(hashlib.sha256(code).digest() + code)
 
@@ -168,19 +173,34 @@ def key_of(parts: dict[str, Any]) -> str:
 
 def source_state() -> str:
     """The SHA-256 of the package's source files: what tells its code from any other, also in an edited checkout."""
-    return _SOURCES
+    return _SOURCES[0]
 
 
-def _read_sources() -> str:
+def _read_sources() -> tuple[str, bool]:
+    """The SHA-256, and whether a file is younger than the process's import of graphnn."""
     root = Path(__file__).parents[1]
-    found = hashlib.sha256()
+    found, young = hashlib.sha256(), False
     for path in sorted(root.rglob("*.py")):
         content = path.read_bytes()
         found.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return found.hexdigest()
+        young |= path.stat().st_mtime > IMPORTED
+    return found.hexdigest(), young
 
 
 _SOURCES = _read_sources()  # now: a file that changes later is not the one that this process has imported
+
+
+def _sources_changed() -> bool:
+    """Whether source files are others than this process began with, with a RuntimeWarning, once.
+
+    What it compiled may then be the work of modules of both, since some are imported when they are first needed. It
+    has the key of one, and whoever finds it later would run it by the conventions of that one.
+    """
+    with suppress(OSError):  # a file that vanishes meanwhile is a change
+        if _read_sources() == (_SOURCES[0], False):
+            return False
+    _warn_once("source files of graphnn changed after this process had imported it; start it anew")
+    return True
 
 
 def _read_own(path: Path) -> bytes:

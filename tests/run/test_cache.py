@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ from graphnn.errors import BoundaryError, CompileError
 from graphnn.run import atomic
 from graphnn.run import cache as cache_module
 from graphnn.run.cache import Cache, check_owner, open_cache
+from tests.docs.pages import ROOT
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
@@ -85,6 +87,32 @@ def test_a_trainer_learns_the_same_from_a_hit(folder, compiles):
     assert losses == again
     for name, value in state.items():
         np.testing.assert_array_equal(value, other[name])
+
+
+MIXED = """
+    import os, pathlib, sys
+    import graphnn as gn
+
+    def edit():
+        source = pathlib.Path(gn.__file__).with_name("stages.py")
+        source.write_text(source.read_text() + "# edited\\n")
+
+    net = gn.Network("net")
+    y = gn.sigmoid(net.input("x", (3,)))
+    {early}
+    gn.compile
+    {late}
+    gn.compile(y)
+"""
+
+
+@pytest.mark.parametrize(("early", "late"), [("pass", "pass"), ("edit()", "pass"), ("pass", "edit()")])
+def test_what_edited_sources_made_is_not_kept(folder, tmp_path, early, late):
+    shutil.copytree(ROOT / "graphnn", tmp_path / "graphnn")
+    script = textwrap.dedent(MIXED).format(early=early, late=late)
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(files(folder)) == (early == late)
+    assert ("source files of graphnn changed" in found.stderr) == (early != late)
 
 
 def compiled(change):
@@ -227,7 +255,7 @@ def test_another_machine_or_version_has_another_key(folder, compiles, monkeypatc
         other = type(here)(**{**pipeline.asdict(here), part: f"{getattr(here, part)},-nothing"})
         monkeypatch.setattr(pipeline, "host", lambda: other)
     elif part == "graphnn":
-        monkeypatch.setattr(cache_module, "_SOURCES", "other")
+        monkeypatch.setattr(pipeline, "source_state", lambda: "other")
     else:
         monkeypatch.setattr(getattr(pipeline, part), "__version__", "0.0")
     gn.compile(network())
