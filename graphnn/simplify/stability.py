@@ -216,7 +216,7 @@ def rewrite_log1p(expr: sympy.Expr) -> sympy.Expr:
 
 
 def rewrite_expm1(expr: sympy.Expr) -> sympy.Expr:
-    """exp(x) - 1 -> expm1(x), and c*exp(x) - c -> c*expm1(x) for a number c.
+    """exp(x) - 1 -> expm1(x), and c*exp(x) - c -> c*expm1(x) for a number c; b**x is exp(x*log(b)) for a number b > 0.
 
     Only where that is all of the sum: what is left of a longer one may overflow beside it, and has a bounded form.
     """
@@ -225,7 +225,14 @@ def rewrite_expm1(expr: sympy.Expr) -> sympy.Expr:
         coefficient, head = term.as_coeff_Mul()
         if isinstance(head, sympy.exp) and coefficient == -number:
             return coefficient * expm1(head.args[0])
+        if is_exponential(head) and coefficient == -number:
+            return coefficient * expm1(head.exp * sympy.log(head.base))
     return expr
+
+
+def is_exponential(expr: sympy.Expr) -> bool:
+    """Whether an expression is a power of a positive number, as the decay of a moment is."""
+    return bool(expr.is_Pow and expr.base.is_Rational and expr.base.is_positive)
 
 
 _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
@@ -245,7 +252,9 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
 
 def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:
     """All scalar rewrites, in order, each wherever it matches."""
-    if not expr.has(sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid):
+    if not expr.has(sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid) and not any(
+        map(is_exponential, expr.atoms(sympy.Pow))
+    ):
         return expr
     for rule, rewrite in _ORDER:
         visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic, rewrite_bounded) else map_bottom_up

@@ -5,6 +5,7 @@ import pytest
 import sympy
 from matplotlib.mathtext import MathTextParser
 
+import graphnn as gn
 from graphnn.declare.network import Network
 from graphnn.errors import GraphError
 from graphnn.nn.optimizers.rule import optimizer
@@ -185,3 +186,14 @@ def test_an_optimizer_s_nodes_are_stored_as_json():
     again = Network.from_json(net.to_json())
     assert again.to_json() == net.to_json()
     assert net.graph.nodes["w.next"]["attributes"]["lr"] == "step_decay(0.1, 0.5, 3)"
+
+
+def test_the_first_step_of_adam_has_all_digits_of_float32():
+    """The moments' decays, 0.1 and 0.001 after one step, divide themselves away: w - lr*g/(|g| + eps)."""
+    net = gn.Network("first")
+    w, g = net.parameter("w", (64,)), net.input("g", (64,))
+    slopes = np.random.default_rng(0).normal(size=64).astype("f4")
+    net.state["w"] = np.zeros(64, "f4")
+    gn.compile(gn.sum(g), updates=gn.Adam(1e-3).updates([w], [g]))(g=slopes)
+    exact = -1e-3 * slopes.astype("f8") / (np.abs(slopes.astype("f8")) + 1e-8)
+    np.testing.assert_allclose(net.state["w"], exact, rtol=1e-6)

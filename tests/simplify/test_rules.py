@@ -73,6 +73,7 @@ def test_mpmath_agrees_with_the_softplus_form() -> None:
 
 
 T, U = sympy.symbols("t u", real=True)
+TENTHS = sympy.Rational(9, 10)
 
 
 # fmt: off
@@ -86,6 +87,9 @@ COMPLEMENTS = [
     (1 - sympy.tanh(T) ** 2,                  4 * Sigmoid(2 * T) * Sigmoid(-2 * T)),
     (3 * sympy.exp(T) - 3,                    3 * expm1(T)),
     (2 * sympy.exp(T) - 1,                    2 * sympy.exp(T) - 1),
+    (1 - TENTHS**T,                           -expm1(T * sympy.log(TENTHS))),
+    (1 - (-TENTHS) ** T,                      1 - (-TENTHS) ** T),
+    (1 - T**3,                                1 - T**3),
 ]
 # fmt: on
 
