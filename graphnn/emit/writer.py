@@ -10,6 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from graphnn.emit.folding import fold, fold_comparison
+
+_TRUE, _KNOWN = "1", ("0", "1")  # of an i1
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -63,7 +67,7 @@ def constant(type_: str, value: float | int | bool) -> Value:
 class Loop:
     """The handle of an open loop: read `index` and `carried`, set `next` before it closes, then read `results`.
 
-    `step` may be replaced by a value of the body, for a loop whose strides differ.
+    `step` may be replaced by a larger value of the body, for a loop whose strides differ.
     """
 
     index: Value
@@ -125,13 +129,19 @@ class Writer:
 
     def binary(self, opcode: str, a: Value, b: Value) -> Value:
         """add, fmul, and ... : both operands and the result have one type."""
+        if a.type == "i64" and (known := fold(opcode, a.ref, b.ref)) is not None:
+            return Value("i64", known)
         return self.ins(a.type, f"{opcode} {a}, {b.ref}")
 
     def compare(self, predicate: str, a: Value, b: Value) -> Value:
         """`predicate` with its opcode: "fcmp olt" or "icmp slt". The result is i1, or a vector of i1."""
+        if a.type == "i64" and (known := fold_comparison(predicate, a.ref, b.ref)) is not None:
+            return Value("i1", known)
         return self.ins(vector_type("i1", lanes_of(a.type)), f"{predicate} {a}, {b.ref}")
 
     def select(self, condition: Value, a: Value, b: Value) -> Value:
+        if condition.ref in _KNOWN:
+            return a if condition.ref == _TRUE else b
         return self.ins(a.type, f"select {condition}, {a}, {b}")
 
     def convert(self, opcode: str, a: Value, type_: str) -> Value:
@@ -140,6 +150,10 @@ class Writer:
 
     def intrinsic(self, name: str, result: str, *arguments: Value) -> Value:
         """Call @llvm.<name>, declared on first use: intrinsic("fma.v16f32", V, a, b, c)."""
+        if result == "i64" and len(arguments) == 2:
+            known = fold(name.removesuffix(".i64"), *(argument.ref for argument in arguments))
+            if known is not None:
+                return Value("i64", known)
         self.module.declare(f"llvm.{name}", result, [a.type for a in arguments])
         return self.ins(result, f"call {result} @llvm.{name}({', '.join(map(str, arguments))})")
 
@@ -162,6 +176,8 @@ class Writer:
 
     def gep(self, element: str, base: Value, index: Value) -> Value:
         """The address base + index elements. Addresses are only ever made by getelementptr."""
+        if index.ref == "0":
+            return base
         return self.ins("ptr", f"getelementptr {element}, {base}, {index}")
 
     def prefetch(self, address: Value, stored: bool = False, level: int = 1) -> None:
@@ -191,10 +207,17 @@ class Writer:
     def loop(self, lo: Value, hi: Value, step: int = 1, carry: Sequence[Value] = ()) -> Iterator[Loop]:
         """for index in lo, lo+step, ... while index < hi, with carried values. It may run no time at all.
 
+        What is known to run once is written without a loop.
+
         with w.loop(zero, n, carry=[acc0]) as loop:
             loop.next = [w.binary("fadd", loop.carried[0], x)]
         total = loop.results[0]
         """
+        if lo.ref[0] != "%" and hi.ref[0] != "%" and 0 < int(hi.ref) - int(lo.ref) <= step:
+            handle = Loop(lo, list(carry), constant("i64", step))
+            yield handle
+            handle.results = handle.next
+            return
         number = self.fresh("")
         head, body, done = f"loop{number}", f"body{number}", f"done{number}"
         before = self.block
@@ -224,6 +247,9 @@ class Writer:
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Run what is written inside only where a scalar condition holds."""
+        if condition.ref == _TRUE:
+            yield
+            return
         number = self.fresh("")
         self.branch(condition, f"then{number}", f"after{number}")
         self.start(f"then{number}")
