@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Window:
     """`place` + `step`*tap is one index of the data; with `flipped` it is `place` - `step`*tap.
 
-    Along m or n a step is a vector of examples: place = step*pixel + lane.
+    Along m or n a step is a vector of examples, place = step*pixel + lane, or 1 where filters are in the lanes.
     """
 
     place: Range
@@ -68,6 +68,11 @@ class Correlation:
     swapped: bool
 
     @property
+    def filters_in_lanes(self) -> bool:
+        """Whether a vector is so many filters of one pixel, and not a pixel of so many examples."""
+        return self.column.step == 1
+
+    @property
     def filters(self) -> Range:
         """The axis that only the kernel holds."""
         return self.contract.n if self.swapped else self.contract.m
@@ -95,10 +100,12 @@ class Correlation:
 
 
 def find_correlation(loops: Sequence[Range], contract: Contract, lanes: int) -> Correlation | None:
-    """The contraction inside of the loops as a correlation; None where it is none that moves by whole vectors.
+    """The contraction inside of the loops as a correlation; None where it is none that has whole vectors for a pixel.
 
     for b: for y: contract m=o n=j k=(c, u, v) fma(W[o, c, u, v], x[b, c, y + u, j + 16*v])
       ->  row y + u, column j + 16*v, rest c
+    for b: for y: contract m=x n=o k=(c, u, v) fma(x[b, c, y + u, x + v], W[c, u, v, o])
+      ->  row y + u, column x + v, rest c
     """
     if contract.lanes != 1 or not all(isinstance(s, Let | Store) for s in contract.body):
         return None
@@ -111,7 +118,9 @@ def find_correlation(loops: Sequence[Range], contract: Contract, lanes: int) -> 
         places = contract.m if swapped else contract.n
         if not isinstance(kernel, Load) or not isinstance(data, Load):
             continue
-        column = next((w for k in contract.k if (w := find_window(places, k, data)) and w.step % lanes == 0), None)
+        steps = (1,) if swapped else ()  # a filter in each lane, else an example
+        windows = (w for k in contract.k if (w := find_window(places, k, data)))
+        column = next((w for w in windows if w.step % lanes == 0 or w.step in steps), None)
         if column is None or (known_extent(places) or 0) % column.step:
             continue
         outer, row = tuple(loops), None

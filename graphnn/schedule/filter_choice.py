@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -15,6 +15,7 @@ from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel, volume
 from graphnn.schedule.kernel_gradients import KernelGradient
 from graphnn.schedule.linear_maps import Lets, nested
 from graphnn.schedule.tiles import Plan
+from graphnn.schedule.traffic import FAR, far_lines
 from graphnn.simplify.expr import Axis, Load, Local, Range, index_constant
 
 PARTS = 128  # of a sum that are added one after the other
@@ -23,11 +24,19 @@ PARTS = 128  # of a sum that are added one after the other
 WORTH = 0.5
 
 
-def cheapest_plan(c: Correlation | KernelGradient, model: CostModel) -> Plan | None:
-    """The cheapest plan of those that are accurate enough; None where the contraction is cheapest as it is."""
+def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Collection[str] = ()) -> Plan | None:
+    """The cheapest plan of those that are accurate enough; None where the contraction is cheapest as it is.
+
+    The transform of a kernel among the `settled` buffers is computed once for many calls, and costs nothing.
+    """
     if isinstance(c, Correlation):
         least = volume(c.loops) * model.contraction(c.contract)
-        costs = [(_cost(c, plan, model), plan) for plan in _plans(c)]
+        cost_of = _cost
+        if c.filters_in_lanes:
+            least += FAR * far_lines(c.loops, c.contract, model)
+            cost_of = _image_cost
+        once = c.kernel.buffer in settled
+        costs = [((0 if once else _kernel_cost(c, plan, model)) + cost_of(c, plan, model), plan) for plan in _plans(c)]
     else:
         least = volume((*c.outer, *c.taps)) * model.contraction(c.contract)
         costs = [(_gradient_cost(c, plan, model), plan) for plan in _gradient_plans(c)]
@@ -40,6 +49,9 @@ def _plans(c: Correlation) -> Iterator[Plan]:
         return
     sizes = (1 if c.row is None else c.row.size, c.column.size)
     for m_row, m_column in accurate(volume(c.rest), *sizes):
+        if c.filters_in_lanes:
+            yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), _tiles(c, m_row, m_column))
+            continue
         rows = 1 if c.row is None else c.row.places // m_row
         columns = c.column.places // m_column
         for tiles in range(1, columns + 1):
@@ -48,7 +60,7 @@ def _plans(c: Correlation) -> Iterator[Plan]:
 
 
 def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
-    """The instructions of all statements that `filter_tiles` makes, and the lines that leave the second-level cache."""
+    """The instructions of the statements of each tile, and the lines that leave the second-level cache."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     rows = 1 if c.row is None else c.row.places // plan.row.m
     columns = c.column.places // plan.column.m
@@ -59,8 +71,6 @@ def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
     data = rest * (_work(plan, "data") + plan.products)
     epilogue = outputs * model.body(contract.body, contract.n.axis, lanes)
     results = filters * (_work(plan, "outputs") + epilogue)
-    kernel = filters * rest * (plan.row.r * plan.column.r + (_work(plan, "kernel") + plan.products) / lanes)
-
     width = plan.tiles * c.column.step
     chunks = rows * columns // plan.tiles
     products = plan.products * _with_temps(c, width, model).contraction(_products(c, width))
@@ -68,13 +78,41 @@ def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
     misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
     filled = rows * columns * outputs / (c.column.places * (1 if c.row is None else c.row.places))
     tails = (1 - filled) * volume(c.loops) * model.contraction(contract)
-    return kernel + outer * (vectors * (data + results) + chunks * (products + misses)) + tails
+    return outer * (vectors * (data + results) + chunks * (products + misses)) + tails
+
+
+def _kernel_cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+    """The instructions of the transform of the kernel."""
+    taps = plan.row.r * plan.column.r / (model.lanes(c.contract.body) if c.filters_in_lanes else 1)
+    each = taps + (_work(plan, "kernel") + plan.products) / model.lanes(c.contract.body)
+    return volume((c.filters, *c.rest)) * each
+
+
+def _tiles(c: Correlation, m_row: int, m_column: int) -> int:
+    """The tiles of an image, those that reach beyond it included."""
+    return math.ceil((1 if c.row is None else c.row.places) / m_row) * math.ceil(c.column.places / m_column)
+
+
+def _image_cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+    """The same for filters in the lanes and all tiles of an image at a time."""
+    contract, lanes = c.contract, model.lanes(c.contract.body)
+    tiles, filters, rest = plan.tiles, volume((c.filters,)), volume(c.rest)
+    reads = rest / (lanes if model.distance(c.data, c.rest[-1].axis) == 1 else 1)
+    data = reads * plan.row.products * plan.column.products + rest / lanes * (_work(plan, "data") + plan.products)
+    epilogue = plan.row.m * plan.column.m * model.body(contract.body, contract.n.axis, lanes)
+    results = math.ceil(filters / lanes) * (_work(plan, "outputs") + epilogue)
+    one, temps = _products(c, tiles), _with_temps(c, tiles, model)
+    products = plan.products * (temps.contraction(one) + FAR * far_lines((), one, temps))
+    lines = plan.products * tiles * (filters + rest) / LINE
+    misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
+    return volume(c.outer) * (tiles * (data + results) + products + misses)
 
 
 def _with_temps(c: Correlation, width: int, model: CostModel) -> CostModel:
     """The model with one product's part of the transformed kernel U, data V, and the sums M."""
     q, dtype = _columns(width), c.kernel.dtype
-    for name, ranges in (("U", c.along(c.filters, c.rest)), ("V", (*c.rest, q)), ("M", c.along(c.filters, (q,)))):
+    data = (q, *c.rest) if c.filters_in_lanes else (*c.rest, q)
+    for name, ranges in (("U", c.along(c.filters, c.rest)), ("V", data), ("M", c.along(c.filters, (q,)))):
         shape = tuple(map(extent_of, ranges))
         model = model.beside(Buffer(name, dtype, shape, "temp", default_layout(shape)))
     return model
@@ -85,7 +123,8 @@ def _products(c: Correlation, width: int) -> Contract:
     q, dtype = _columns(width), c.kernel.dtype
     one, terms = Axis(c.filters.axis), tuple(Axis(r.axis) for r in c.rest)
     store = Store("M", c.along(one, (Axis(q.axis),)), Local("s", dtype))
-    u, v = Load("U", c.along(one, terms), dtype), Load("V", (*terms, Axis(q.axis)), dtype)
+    place = (Axis(q.axis), *terms) if c.filters_in_lanes else (*terms, Axis(q.axis))
+    u, v = Load("U", c.along(one, terms), dtype), Load("V", place, dtype)
     (m, n), (a, b) = c.along(c.filters, (q,)), c.along(u, (v,))
     return Contract("s", m, n, c.rest, a, b, (store,))
 

@@ -8,6 +8,12 @@
             for o: for t: for l: body at each output of A^T M A
           the rows and columns that fill no tile, as before
 
+    contract s = sum[m: x; n: o; k: c, u, v] fma(d[b, c, y + u, x + v], W[c, u, v, o]): body(y, x, s)
+      ->  U[p, c, o] = (G g G^T)[p]
+          for c: for ty: for t: V[p, q, c] = (B^T d B)[p]                 q counts all tiles; filters in the lanes
+          for p: contract s = sum[m: q; n: o; k: c] fma(V[p, q, c], U[p, c, o]): M[p, q, o] = s
+          for o: for ty: for t: body at each output of A^T M A that is a place
+
 p counts the products of a tile, row by row.
 """
 
@@ -17,14 +23,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from graphnn.lower.affine import affine
+from graphnn.lower.guards import conjuncts
 from graphnn.lower.ir import Buffer, Contract, Let, Stmt, Store
+from graphnn.lower.nests import when
 from graphnn.schedule.affine import position_in
 from graphnn.schedule.correlations import Correlation
 from graphnn.schedule.linear_maps import nested
 from graphnn.schedule.nest import wrap
 from graphnn.schedule.statements import Body, fresh_name, rename
-from graphnn.schedule.tiles import Filtered, Plan, Tiles, at, body_at
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, axes_of, index_constant
+from graphnn.schedule.tiles import Filtered, ImageTiles, Plan, Tiles, at, body_at
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, Range, axes_of, identity_of, index_constant
 
 
 def filter_tiles(c: Correlation, plan: Plan, around: Iterable[Range], names: set[str]) -> Filtered:
@@ -35,7 +43,8 @@ def filter_tiles(c: Correlation, plan: Plan, around: Iterable[Range], names: set
 class _Filter:
     def __init__(self, c: Correlation, plan: Plan, loops: tuple[Range, ...], names: set[str]) -> None:
         self.c, self.plan, self.names = c, plan, names
-        self.tiles = Tiles(c.windows, plan, names, c.contract.origin, c.kernel.dtype)
+        kind = ImageTiles if c.filters_in_lanes else Tiles
+        self.tiles = kind(c.windows, plan, names, c.contract.origin, c.kernel.dtype)
         self.stretches = self.tiles.apart(loops)
         self.loops = (*loops, *self.stretches[0])  # which have V and M of their own
         held = axes_of(c.kernel)
@@ -44,11 +53,20 @@ class _Filter:
     def build(self) -> Filtered:
         c, tiles = self.c, self.tiles
         kernel = tiles.buffer(c.kernel.buffer, self.own, c.along(c.filters, c.rest))
-        data = tiles.buffer(c.data.buffer, self.loops, (*c.rest, tiles.width()))
+        data = tiles.buffer(c.data.buffer, self.loops, tiles.with_rest(c.rest, tiles.width()))
         sums = tiles.buffer(c.contract.name, self.loops, c.along(c.filters, (tiles.width(),)))
-        body = (*self._data(data), *self._products(kernel, data, sums), *self._outputs(sums))
-        body = (*wrap((*self.stretches[0], *self.stretches[1]), body), *self._tails())
-        return Filtered(self._kernel(kernel), wrap(c.outer, body), (kernel, data, sums))
+        parts = (self._data(data), self._products(kernel, data, sums), self._outputs(sums))
+        if isinstance(tiles, ImageTiles):
+            body = tuple(s for part in parts for s in self._around(part))
+        else:
+            inside = wrap((*self.stretches[0], *self.stretches[1]), tuple(s for part in parts for s in part))
+            body = wrap(c.outer, (*inside, *self._tails()))
+        return Filtered(self._kernel(kernel), body, (kernel, data, sums))
+
+    def _around(self, body: Body) -> Body:
+        """The statements in loops of their own, so that threads share each of them."""
+        loops, _ = self._renamed(self.c.outer)
+        return rename(wrap(self.c.outer, body), {r.axis: own.axis for r, own in zip(self.c.outer, loops, strict=True)})
 
     def _renamed(self, ranges: Iterable[Range]) -> tuple[list[Range], dict[Expr, Expr]]:
         """The ranges under fresh names, and what to put for their axes."""
@@ -75,10 +93,14 @@ class _Filter:
         rest, axes = self._renamed(c.rest)
 
         def element(i: int, j: int) -> Expr:
-            return lets.bind(at(c.data, tiles.data(i, j) | axes))
+            value, inside = at(c.data, tiles.data(i, j) | axes), tiles.inside(i, j, data=True)
+            zero = identity_of("sum", tiles.dtype)
+            return lets.bind(
+                value if inside is None else Op("select", (inside, value, zero), tiles.dtype, value.origin)
+            )
 
         elements = nested(lets, self.plan.row.data, self.plan.column.data, element)
-        tiles.store(lets, buffer, self.loops, elements, *map(position_in, rest), tiles.column())
+        tiles.store(lets, buffer, self.loops, elements, *tiles.with_rest(map(position_in, rest), tiles.column()))
         return wrap((*rest, *tiles.tile()), tuple(lets.statements))
 
     def _products(self, kernel: Buffer, data: Buffer, sums: Buffer) -> Body:
@@ -88,7 +110,7 @@ class _Filter:
         own, loops = (tuple(map(position_in, ranges)) for ranges in (self.own, self.loops))
         p, q, one, terms = Axis(tiles.p), Axis(width.axis), position_in(filters), tuple(map(position_in, rest))
         u = Load(kernel.name, (*own, p, *c.along(one, terms)), tiles.dtype, c.kernel.origin)
-        v = Load(data.name, (*loops, p, *terms, q), tiles.dtype, c.data.origin)
+        v = Load(data.name, (*loops, p, *tiles.with_rest(terms, q)), tiles.dtype, c.data.origin)
         name = fresh_name(c.contract.name, self.names)
         value = Local(name, tiles.dtype, tiles.origin)
         store = Store(sums.name, (*loops, p, *c.along(one, (q,))), value, tiles.origin)
@@ -108,7 +130,9 @@ class _Filter:
 
         for i, j, value in nested(lets, plan.row.outputs, plan.column.outputs, product_at):
             values = {**tiles.places(i, j), **axes, Local(c.contract.name, tiles.dtype): value}
-            lets.statements += body_at(c.contract.body, values, self.names)
+            lets.statements += when(
+                conjuncts(tiles.inside(i, j, data=False)), body_at(c.contract.body, values, self.names)
+            )
         return wrap((filters, *tiles.tile()), tuple(lets.statements))
 
     def _tails(self) -> Body:

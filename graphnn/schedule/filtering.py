@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt
 from graphnn.schedule.correlations import Correlation, find_correlation
@@ -14,6 +15,7 @@ from graphnn.schedule.filtered_tiles import filter_tiles
 from graphnn.schedule.kernel_gradients import KernelGradient, find_kernel_gradient
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
+from graphnn.schedule.prepare import settled_buffers
 from graphnn.schedule.statements import Body, names_in, writes
 from graphnn.schedule.tiles import Filtered, Plan
 from graphnn.simplify.expr import Const, Range
@@ -31,7 +33,7 @@ def filtering(program: Program, machine: Machine) -> Program:
     is left as it is where the cost model finds that cheaper. Only algorithms are taken whose rounding errors are
     within 4 times those of the direct sum (algorithms.py).
     """
-    return filter_correlations(program, machine, cheapest_plan)
+    return filter_correlations(program, machine, partial(cheapest_plan, settled=settled_buffers(program)))
 
 
 def filter_correlations(program: Program, machine: Machine, choose: Choice) -> Program:

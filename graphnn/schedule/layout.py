@@ -18,7 +18,7 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
 
     temp t: layout (0, 1), for i0 (rows): sum[r0](t[i0, r0])  ->  temp t: layout (1, 0)      (rows in lanes)
 
-    Operands that a contraction reads in place keep their layout: their unit stride is part of its meaning.
+    Operands that a contraction reads as vectors, in place, keep their layout: their unit stride is part of its meaning.
     """
     effects = [Effects.of(stmt) for stmt in program.body]
     fixed = _operands(program.body)
@@ -48,6 +48,7 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
 
 
 def _operands(body: tuple[Stmt, ...]) -> set[str]:
-    """The buffers that contractions read as factors."""
+    """The buffers that contractions read as vectors: `b`, and `a` where terms are in the lanes."""
     contracts = [s for s in statements(body) if isinstance(s, Contract)]
-    return {e.buffer for c in contracts for factor in (c.a, c.b) for e in walk(factor) if isinstance(e, Load)}
+    vectors = [factor for c in contracts for factor in ((c.b,) if c.lanes == 1 else (c.a, c.b))]
+    return {e.buffer for factor in vectors for e in walk(factor) if isinstance(e, Load)}

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from graphnn.lower.affine import affine
+from graphnn.lower.affine import Affine, affine
+from graphnn.lower.guards import conjunction
 from graphnn.lower.ir import Buffer, Let, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, position_in
 from graphnn.schedule.algorithms import Algorithm
-from graphnn.schedule.correlations import Windows
+from graphnn.schedule.correlations import Window, Windows
 from graphnn.schedule.cost import volume
 from graphnn.schedule.linear_maps import Lets
 from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
-from graphnn.simplify.expr import Axis, DType, Expr, Origin, Range, index_constant, substitute
+from graphnn.simplify.expr import Axis, DType, Expr, Op, Origin, Range, index_constant, substitute
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a correlation is filtered: the algorithm of each way, and how many tiles of a row are taken at once."""
+    """How a correlation is filtered: the algorithm of each way, and how many tiles are taken at once."""
 
     row: Algorithm
     column: Algorithm
@@ -127,6 +130,17 @@ class Tiles:
         name = fresh_name(f"{source} in {self.plan.title}", self.names)
         return Buffer(name, self.dtype, shape, "temp", default_layout(shape))
 
+    def with_rest(self, rest: Iterable[_T], tile: _T) -> tuple[_T, ...]:
+        """What belongs to the terms and to a tile, in the order in which transformed data lie."""
+        return (*rest, tile)
+
+    def inside(self, i: int, j: int, data: bool) -> Expr | None:
+        """The condition that output (i, j) of the present tile is a place, or that its data has such an element.
+
+        None where all tiles have it, as all of these do.
+        """
+        return None
+
     def lets(self) -> Lets:
         return Lets(fresh_name("v", self.names), self.origin, [])
 
@@ -143,6 +157,54 @@ class Tiles:
         for number, (_, _, value) in enumerate(elements):
             index = (*leading, index_constant(number), *place)
             lets.statements.append(Store(buffer.name, index, value, self.origin))
+
+
+class ImageTiles(Tiles):
+    """All tiles of an image at a time, in rows `ty` of tiles `t`, without lanes: those are filters.
+
+    The last ones reach beyond the places where these are no multiple of a tile.
+    """
+
+    def __init__(self, windows: Windows, plan: Plan, names: set[str], origin: Origin | None, dtype: DType) -> None:
+        super().__init__(windows, plan, names, origin, dtype)
+        self.rows = 1 if windows.row is None else -(-windows.row.places // plan.row.m)
+        self.columns = -(-windows.column.places // plan.column.m)
+
+    def stretches(self) -> list[Range]:
+        return []
+
+    def width(self) -> Range:
+        return Range(self.q, ZERO, index_constant(self.rows * self.columns))
+
+    def tile(self) -> tuple[Range, ...]:
+        return Range(self.ty, ZERO, index_constant(self.rows)), Range(self.t, ZERO, index_constant(self.columns))
+
+    def column(self) -> Expr:
+        return affine(Axis(self.t)).plus(affine(Axis(self.ty)), self.columns).expr()
+
+    def places(self, i: int, j: int) -> dict[Expr, Expr]:
+        return {
+            Axis(w.place.axis): affine(w.place.lo).shifted(number).plus(affine(Axis(axis)), m).expr()
+            for w, axis, m, _, number in self._ways(i, j)
+        }
+
+    def with_rest(self, rest: Iterable[_T], tile: _T) -> tuple[_T, ...]:
+        return (tile, *rest)
+
+    def inside(self, i: int, j: int, data: bool) -> Expr | None:
+        conditions: list[Expr] = []
+        for w, axis, m, count, number in self._ways(i, j):
+            end = w.places + (w.size - 1 if data else 0)
+            if m * (count - 1) + number >= end:
+                position = Affine((), number).plus(affine(Axis(axis)), m).expr()
+                conditions.append(Op("lt", (position, index_constant(end)), "bool"))
+        return conjunction(conditions)
+
+    def _ways(self, i: int, j: int) -> list[tuple[Window, str, int, int, int]]:
+        """Window, axis of the tiles, outputs of one, how many there are, and the number asked for, of each way."""
+        row, column, plan = self.windows.row, self.windows.column, self.plan
+        ways = [] if row is None else [(row, self.ty, plan.row.m, self.rows, i)]
+        return [*ways, (column, self.t, plan.column.m, self.columns, j)]
 
 
 def at(expr: Expr, values: dict[Expr, Expr]) -> Expr:
