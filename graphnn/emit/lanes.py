@@ -126,6 +126,19 @@ class Lanes:
         """r^2 P(r) + rest."""
         return self.fma(self.op("fmul", r, r), self.polynomial(r, coefficients), rest)
 
+    def paired_tail(self, r: Value, coefficients: Sequence[float], rest: Value | float) -> Value:
+        """r^2 P(r) + rest, P as a polynomial of r^2 whose coefficients are a + b r (Knuth 4.6.4).
+
+        These are as many instructions, since r^2 is needed anyway, and half as many wait for each other: for functions
+        on which the next layer waits in small networks.
+        """
+        square = self.op("fmul", r, r)
+        pairs = [self.fma(b, r, a) for a, b in zip(coefficients[::2], coefficients[1::2], strict=False)]
+        total = pairs.pop() if len(coefficients) % 2 == 0 else self.number(coefficients[-1])
+        for pair in reversed(pairs):
+            total = self.fma(total, square, pair)
+        return self.fma(square, total, rest)
+
     def fraction(self, x: Value) -> Value:
         """x less the nearest integer, exactly."""
         return self.op("fsub", x, self.round(x))

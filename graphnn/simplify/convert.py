@@ -52,11 +52,15 @@ _COMPARISONS: dict[type, tuple[str, bool]] = {  # name, whether the sides change
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """What is known of the arrays of a program: dtypes, shapes, and which of integers are checked before use."""
+    """What is known of the arrays of a program: dtypes, shapes, which of integers are checked before use.
+
+    `ages` count them in the order in which they are known: leaves, then what formulas make.
+    """
 
     dtypes: Mapping[str, DType]
     shapes: Mapping[str, tuple[sympy.Expr, ...]]
     checked: frozenset[str]
+    ages: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +182,19 @@ class Converter:
         return total
 
     def _product(self, expr: sympy.Expr) -> Expr:
+        """Factors in the order in which they are known, where there are three and more: fewer wait for the last one.
+
+        rate*x[i]*g[j], g computed after x  ->  (rate*x[i])*g[j], whose first product a loop over j computes once
+        """
         scale, rest = expr.as_independent(Entry, sympy.exp, sympy.log, sympy.Piecewise, as_Add=False)
         if any(s.name[0] in "ir" and s.name[1:].isdigit() for s in scale.free_symbols):
             scale, rest = expr.as_coeff_Mul()
         below = [f for f in sympy.Mul.make_args(rest) if f.is_Pow and f.exp.is_Integer and f.exp.is_negative]
         above = sympy.Mul.make_args(rest / sympy.Mul(*below))
-        factors = [self.value(f) for f in sorted(above, key=sympy.default_sort_key) if f != 1]
+        ordered = sorted((f for f in above if f != 1), key=sympy.default_sort_key)
+        if len(ordered) + (abs(scale) != 1) > 2:
+            ordered.sort(key=self._age)
+        factors = [self.value(f) for f in ordered]
         negative = scale == -1
         if scale not in (1, -1):
             factors.insert(0, self._scale(scale))
@@ -194,6 +205,9 @@ class Converter:
             divisor = self.value(sympy.Mul(*(1 / f for f in below)))
             product = self._op("div", product, divisor)
         return self._op("neg", product) if negative else product
+
+    def _age(self, factor: sympy.Expr) -> int:
+        return max((self.arrays.ages[e.operand] for e in factor.atoms(Entry)), default=-1)
 
     def _scale(self, scale: sympy.Expr) -> Expr:
         """A factor of numbers and sizes: (c*N)/M as one quotient."""

@@ -118,7 +118,8 @@ def _arrays(
 
     dtypes = {n.name: final(n.dtype) for n in leaves.values()} | {a.name: final(a.dtype) for a in made}
     shapes = {n.name: tuple(d.xreplace(bound) for d in n.shape_exprs) for n in leaves.values()}
-    return Arrays(dtypes, shapes | {a.name: tuple(e.size for e in a.axes) for a in made}, checked)
+    shapes |= {a.name: tuple(e.size for e in a.axes) for a in made}
+    return Arrays(dtypes, shapes, checked, {name: age for age, name in enumerate(dtypes)})
 
 
 def _origin(assignment: Assignment, network: Network, trace: Trace) -> Origin:

@@ -90,6 +90,15 @@ def product() -> tuple[Stmt, ...]:
     return loop(I0, 3, loop(I1, 3, Store("u", (I0, I1), turned))), contract, *shifted(Load("v", (I0, I0), "float32"))
 
 
+def decided() -> tuple[Stmt, ...]:
+    """A flag of the run, which is true in some runs and false in others: w[i] += x[i] where it holds, else 1/4."""
+    flag, quarter = Load("flag", (), "bool"), Const(0.25, "float32")
+    return (
+        Store("flag", (), below(Const(0.0, "float32"), x(number(0)))),
+        *shifted(Op("select", (flag, x(I0), plus(Op("cast", (flag,), "float32"), quarter)), "float32")),
+    )
+
+
 def labelled() -> tuple[Stmt, ...]:
     """Where the place in question is a label, which is compared, not used as an index."""
     label = Load("y", (number(0),), "int64")
@@ -102,6 +111,7 @@ CASES = {
     "beyond": beyond,
     "temps": through_temps,
     "contraction": product,
+    "flag": decided,
     "labels": labelled,
 }
 BUFFERS = (
@@ -112,6 +122,7 @@ BUFFERS = (
     buffer("u", (3, 3), "temp"),
     buffer("v", (3, 3), "temp"),
     buffer("mask", (3,), "temp", "bool"),
+    buffer("flag", (), "temp", "bool"),
     replace(buffer("position", (3,), "temp", "int64"), narrow=True),
 )
 

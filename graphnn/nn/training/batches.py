@@ -151,16 +151,14 @@ class Batches:
         self._sources = {name: arrays[name] for name in batched}
         self._whole = {name: np.asarray(array) for name, array in arrays.items() if name not in batched}
         self._rows, self._size, self._augment = rows, min(size, rows), dict(augment or {})
-        if background is None:
-            background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in self._sources.values())
         self.plain = not self._augment and all(map(is_plain, arrays.values()))
         self._batched = frozenset(batched)
         self._arrays = {name: np.asarray(array) for name, array in arrays.items()} if self.plain else {}
+        if background is None:
+            read = () if self.plain else self._sources.values()
+            background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in read)
         self._ahead = AHEAD if background else 0
-        self._buffers = [
-            {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
-            for _ in range(self._ahead + 1)
-        ]
+        self._buffers: list[Arrays] = []  # made when the first batch is drawn
 
     def __len__(self) -> int:
         return math.ceil(self._rows / self._size)
@@ -172,6 +170,10 @@ class Batches:
 
         `epoch` is for `augment`. Close the iterator if you leave it early: that ends the thread.
         """
+        self._buffers = self._buffers or [
+            {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
+            for _ in range(self._ahead + 1)
+        ]
         if not self._ahead:
             for number in range(first, len(self)):
                 yield self._draw(order, epoch, number)
