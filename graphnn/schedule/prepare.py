@@ -33,11 +33,13 @@ def prepare(program: Program, machine: Machine) -> Program:
 def settled_buffers(program: Program) -> frozenset[str]:
     """The states that a program does not update, and the temps that follow from those alone, whatever a call is given.
 
-    A temp is none if it, or a statement that writes it, depends on a size, or shares a local with another statement.
+    A temp is none if it, or a statement that writes it, depends on a size, or shares a local with another statement;
+    nor is one without elements, which nobody writes.
     """
     updated, shared = writes(program.body), locals_bound(program.body)
     settled = {b.name for b in program.buffers if b.role == "state" and b.name not in updated}
-    settled |= {b.name for b in program.buffers if b.role == "temp" and all(isinstance(e, Const) for e in b.shape)}
+    fixed = {b.name for b in program.buffers if b.role == "temp" and all(isinstance(e, Const) for e in b.shape)}
+    settled |= fixed & updated
     writers = [(stmt, changed) for stmt in program.body if (changed := writes((stmt,)))]
     settled -= {name for stmt, changed in writers if _unsettled(stmt, shared) for name in changed}
     while True:

@@ -159,6 +159,14 @@ def factor_of_an_empty_window() -> Built:
     return [y, *gn.gradients(gn.sum(y * y), [x, w])], values
 
 
+def parameter_without_elements() -> Built:
+    """What is computed from a parameter alone is prepared; of no elements, nothing prepares it."""
+    net = gn.Network("found")
+    w = net.parameter("w", (0, 8), dtype="float64")
+    y = gn.where(gn.less(gn.exp(w), gn.tanh(w)), gn.exp(w), 0.25)
+    return [gn.sum(y * y), *gn.gradients(gn.sum(y * y), [w])], {"w": np.zeros((0, 8))}
+
+
 FOUND: tuple[Callable[[], Built], ...] = (
     repetition_of_nothing,
     windows_with_ties,
@@ -179,4 +187,5 @@ FOUND: tuple[Callable[[], Built], ...] = (
     number_times_a_size,
     root_of_a_number,
     factor_of_an_empty_window,
+    parameter_without_elements,
 )
