@@ -2,8 +2,8 @@
 
 from graphnn.nn.data.augmentation import Augmentation
 from graphnn.nn.data.bundled import breast_cancer, diabetes, digits, iris, sample_image, wine
-from graphnn.nn.data.converted import Converted
 from graphnn.nn.data.idx import read_idx, write_idx
+from graphnn.nn.training.converted import Converted
 
 __all__ = [
     "Augmentation",

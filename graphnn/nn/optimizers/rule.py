@@ -22,7 +22,6 @@ from graphnn.declare.notation import as_formula
 from graphnn.declare.op import as_symbolic
 from graphnn.errors import GraphError
 from graphnn.nn.arguments import POSITIVE, check_number
-from graphnn.nn.optimizers.equations import optimizer_latex
 from graphnn.nn.optimizers.schedules import Adjustable, Schedule, unknown_schedule
 from graphnn.nn.optimizers.updates import Formulas, Value, bind, declare_updates, symbol
 
@@ -129,6 +128,8 @@ class Optimizer:
 
     def latex(self) -> str:
         """Clipping, schedules and the rule as aligned equations in their order; a prime marks a new value."""
+        from graphnn.nn.optimizers.equations import optimizer_latex  # for people
+
         return optimizer_latex(self)
 
     def updates(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> dict[str, Tensor]:

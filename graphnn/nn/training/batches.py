@@ -17,7 +17,7 @@ import sympy
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.errors import BoundaryError, GraphError
-from graphnn.nn.data.converted import Converted
+from graphnn.nn.training.converted import Converted
 from graphnn.run.steps import Stretch
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from graphnn.errors import BoundaryError
 from graphnn.run.atomic import replacing
@@ -40,6 +38,8 @@ class Saved:
 
 def write_checkpoint(path: str | PathLike[str], saved: Saved) -> None:
     """Write the file whole or not at all: a reader finds the old one or the new one. OSError as `open` raises it."""
+    import safetensors.numpy  # for fits that are saved
+
     _check_path(path)
     text = json.dumps({"format": FORMAT, **saved.content})
     arrays = {name: np.array(array, order="C") for name, array in saved.arrays.items()}
@@ -55,6 +55,8 @@ def read_checkpoint(path: str | PathLike[str]) -> Saved:
 
     OSError as `open` raises it.
     """
+    import safetensors.numpy
+
     _check_path(path)
     data = bytearray(Path(path).read_bytes())
     try:
@@ -78,7 +80,7 @@ def read_checkpoint(path: str | PathLike[str]) -> Saved:
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, this version reads format {FORMAT}")
         return Saved(content, safetensors.numpy.load(bytes(data)))
-    except (ValueError, AttributeError, RecursionError, MemoryError, SafetensorError) as error:
+    except (ValueError, AttributeError, RecursionError, MemoryError, safetensors.SafetensorError) as error:
         raise refusal(path, f"{error!s:.300}", "take an older checkpoint, or copy the file again") from error
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphnn.errors import DTypeError, ShapeError
-from graphnn.nn.data.converted import Converted
+from graphnn.nn.training.converted import Converted
 
 BYTES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 
