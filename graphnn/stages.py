@@ -17,7 +17,6 @@ from graphnn.errors import CompileError
 from graphnn.lower.builder import lower
 from graphnn.lower.ir import Program
 from graphnn.lower.printer import print_program
-from graphnn.lower.verify import verify
 from graphnn.run.codegen import Codegen, generate
 from graphnn.run.describe import manifest_of
 from graphnn.run.manifest import Manifest, Outputs, Structure
@@ -132,7 +131,6 @@ def run_stages(
     target = host()
     left_out = {*disable, *INACCURATE} if accuracy == "tight" else disable
     scheduled = schedule(loops, Machine(target.vector_bytes, target.vector_registers), left_out)
-    verify(scheduled)
     if done("schedule", partial(print_program, scheduled)):
         return compilation
     names = [simplified.results[t.name] for t in tensors]

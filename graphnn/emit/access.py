@@ -7,10 +7,12 @@ stride of that along r0 is 1, along i0 it is 64, of W[token[i0], r0] along i0 it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.schedule.statements import names_in as names_bound
+from graphnn.schedule.statements import writes
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, children, index_constant
+from graphnn.simplify.once import once
 
 
 def product(a: Expr, b: Expr) -> Expr:
@@ -57,9 +59,11 @@ def slope(expr: Expr, axis: str) -> Expr | None:
 
     slope(i0*(N*64) + r0, "i0") -> N*64
     """
+    if axis not in names_in(expr):
+        return index_constant(0)
     match expr:
-        case Axis(name=name):
-            return index_constant(name == axis)
+        case Axis():
+            return index_constant(1)
         case Op(fn="add" | "sub" as fn, args=(a, b)):
             left, right = slope(a, axis), slope(b, axis)
             if left is None or right is None:
@@ -72,10 +76,10 @@ def slope(expr: Expr, axis: str) -> Expr | None:
             factor, other = (a, b) if axis not in names_in(a) else (b, a)
             inner = slope(other, axis)
             return None if inner is None else product(factor, inner)
-    return None if axis in names_in(expr) else index_constant(0)
+    return None
 
 
-@lru_cache(maxsize=4096)
+@once("_names")
 def names_in(expr: Expr) -> frozenset[str]:
     """What the value of an expression depends on: axes and locals by name, a buffer W as "@W"."""
     names = frozenset[str]().union(*map(names_in, children(expr)))
@@ -115,14 +119,7 @@ def expressions_in(statements: tuple[Stmt, ...]) -> tuple[Expr, ...]:
 
 def written_by(statements: tuple[Stmt, ...]) -> frozenset[str]:
     """The buffers that the statements store into, as `names_in` writes them."""
-    written: set[str] = set()
-    for statement in statements:
-        match statement:
-            case Store(buffer=buffer) | Accumulate(buffer=buffer):
-                written.add(f"@{buffer}")
-            case For(body=body) | If(body=body) | Contract(body=body):
-                written |= written_by(body)
-    return frozenset(written)
+    return frozenset(f"@{buffer}" for buffer in writes(statements))
 
 
 def prepared_statements(program: Program) -> int:
@@ -133,20 +130,7 @@ def prepared_statements(program: Program) -> int:
 
 def bound_by(statements: Iterable[Stmt]) -> frozenset[str]:
     """The axes and locals that the statements bind, in their bodies too."""
-    names: set[str] = set()
-    for statement in statements:
-        match statement:
-            case Let(name=name):
-                names.add(name)
-            case Fold(name=name, ranges=ranges):
-                names.update((name, *(r.axis for r in ranges)))
-            case Contract(name=name, m=m, n=n, k=k, body=body):
-                names.update((name, *(r.axis for r in (m, n, *k))), bound_by(body))
-            case For(axis=axis, body=body):
-                names.update((axis,), bound_by(body))
-            case If(body=body):
-                names |= bound_by(body)
-    return frozenset(names)
+    return frozenset(names_bound(statements))
 
 
 def invariants(expr: Expr, changing: frozenset[str]) -> Iterator[Expr]:

@@ -71,7 +71,9 @@ class Environment:
 
     def forget(self, names: frozenset[str]) -> None:
         """Drop known values that depend on an axis, local or buffer (written "@W") which has another value now."""
-        self.known = {key: entry for key, entry in self.known.items() if entry[1].isdisjoint(names)}
+        stale = [key for key, entry in self.known.items() if not entry[1].isdisjoint(names)]
+        for key in stale:
+            del self.known[key]
 
     @contextmanager
     def scope(self, changed: frozenset[str] = frozenset()) -> Iterator[None]:

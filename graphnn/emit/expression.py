@@ -55,8 +55,11 @@ class Expressions(Environment):
         key = (e, 1 if self.varying.isdisjoint(names) else self.lanes)  # the same for vector and scalar code: one lane
         found = self.known.get(key)
         if found is None:
-            with self.at(e.origin):
-                found = self.known[key] = self.compute(e), names
+            outer = self.writer.location
+            if e.origin is not None:
+                self.writer.location = self.locations.of(e.origin)
+            found = self.known[key] = self.compute(e), names
+            self.writer.location = outer
         return found[0]
 
     def reads(self, e: Expr) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphnn.emit.access import bound_by, expressions_in, prepared_statements, written_by
+from graphnn.emit.access import bound_by, prepared_statements, written_by
 from graphnn.emit.debug import Check, Checks, Locations
 from graphnn.emit.entry import (
     ENTRY,
@@ -27,8 +27,8 @@ from graphnn.emit.share import FIRST, LAST, Division, Work, divide, parts_of, sh
 from graphnn.emit.target import Target
 from graphnn.emit.writer import Module, Value, Writer
 from graphnn.lower.ir import Accumulate, Program, Stmt, Store
-from graphnn.schedule.statements import statements
-from graphnn.simplify.expr import Local, Origin, walk
+from graphnn.schedule.statements import locals_used, statements
+from graphnn.simplify.expr import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,7 @@ def split_kernels(body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], ...]:
     kernels: list[list[Stmt]] = []
     binder: dict[str, int] = {}  # the kernel of each Local
     for statement in body:
-        read = {e.name for root in expressions_in((statement,)) for e in walk(root) if isinstance(e, Local)}
-        first = min((binder[name] for name in read & binder.keys()), default=len(kernels))
+        first = min((binder[name] for name in locals_used((statement,)) & binder.keys()), default=len(kernels))
         merged = [s for kernel in kernels[first:] for s in kernel]
         kernels[first:] = [[*merged, statement]]
         binder |= dict.fromkeys(bound_by(kernels[first]), first)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphnn.emit.access import expressions_in
 from graphnn.emit.target import Target
@@ -62,7 +63,8 @@ def divide(program: Program, kernels: Sequence[tuple[Stmt, ...]], target: Target
     sizes = [1] if not program.sizes else [2**power for power in range(LARGEST + 1)]
     for size in sizes:
         values: dict[Expr, Expr] = {Size(name): index_constant(size) for name in program.sizes}
-        if model.body(rewrite(tuple(divided), lambda e: substitute(e, values)), None, 1) >= REGION:  # noqa: B023
+        here = rewrite(tuple(divided), partial(substitute, mapping=values)) if values else divided
+        if model.body(here, None, 1) >= REGION:
             return Work(divisions, size)
     return None
 

@@ -24,7 +24,7 @@ def accepted(fn: str) -> frozenset[DType]:
     return NUMBERS if fn in INTEGER_FUNCTIONS else FLOATS
 
 
-def check_operation(op: Op, where: str) -> None:
+def check_operation(op: Op, where: object) -> None:
     """Raise CompileError unless the arguments fit the function and each other, and the result's dtype follows."""
     scalar = SCALARS.get(op.fn)
     if scalar is None:

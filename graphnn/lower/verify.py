@@ -8,6 +8,7 @@ Prepared buffers: what writes them comes first, and depends on nothing that may 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -39,9 +40,9 @@ KINDS = ("serial", "parallel", "vector")
 
 def verify(program: Program) -> None:
     """Raise CompileError, naming the statement or buffer, unless the program is valid."""
-    names = [b.name for b in program.buffers]
-    for name in (*names, *program.sizes):
-        if (*names, *program.sizes).count(name) > 1:
+    declared = Counter((*(b.name for b in program.buffers), *program.sizes))
+    for name, times in declared.items():
+        if times > 1:
             raise CompileError(f"program {program.name}: the name {name} is declared twice")
     for buffer in program.buffers:
         _check_buffer(buffer, program)
@@ -77,6 +78,19 @@ class _Uses:
     locals: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How an error names a statement."""
+
+    stmt: Stmt
+
+    def __str__(self) -> str:
+        try:
+            return header(self.stmt)
+        except (KeyError, IndexError):  # one that holds an unknown function or too few arguments has no text
+            return f"{self.stmt}:"
+
+
 @dataclass(slots=True)
 class _Scope:
     """The names that a statement may use. `varying` are those whose value differs between vector lanes."""
@@ -104,9 +118,9 @@ class _Scope:
             ahead = ahead and not uses.stores.isdisjoint(prepared)
             others = uses.loads - settled | uses.stores - prepared | uses.sizes | uses.locals
             if ahead and others:
-                raise CompileError(f"{_line(stmt)} what prepares buffers depends on or changes {min(others)}, too")
+                raise CompileError(f"{_Place(stmt)} what prepares buffers depends on or changes {min(others)}, too")
             if not ahead and not uses.stores.isdisjoint(prepared):
-                raise CompileError(f"{_line(stmt)} what prepares buffers must come before all else")
+                raise CompileError(f"{_Place(stmt)} what prepares buffers must come before all else")
 
     def block(self, body: Iterable[Stmt]) -> None:
         inner = replace(self, locals=dict(self.locals))
@@ -114,7 +128,7 @@ class _Scope:
             inner.statement(stmt)
 
     def statement(self, stmt: Stmt) -> None:
-        where = _line(stmt)
+        where = _Place(stmt)
         match stmt:
             case For(axis=axis, lo=lo, hi=hi, body=body, kind=kind):
                 if kind not in KINDS:
@@ -139,7 +153,7 @@ class _Scope:
                 _check_reducer(reducer, value, where)
                 self.write(buffer, index, value, where)
 
-    def fold(self, fold: Fold, where: str) -> None:
+    def fold(self, fold: Fold, where: _Place) -> None:
         inside = self.bound(fold.ranges, where)
         if fold.guard is not None:
             inside.expect(fold.guard, "bool", "guard", where)
@@ -148,7 +162,7 @@ class _Scope:
         parts = (fold.value,) if fold.guard is None else (fold.guard, fold.value)
         self.bind(fold.name, fold.value.dtype, parts, where)
 
-    def contract(self, stmt: Contract, where: str) -> None:
+    def contract(self, stmt: Contract, where: _Place) -> None:
         """`a` sees m and k, `b` sees n and k, the body sees m and n; the bounds see none of the three."""
         for r in (stmt.m, stmt.n, *stmt.k):
             self.bound((r,), where)
@@ -166,7 +180,7 @@ class _Scope:
         body.bind(stmt.name, stmt.a.dtype, (stmt.a, stmt.b), where)
         body.block(stmt.body)
 
-    def bound(self, ranges: Iterable[Range], where: str) -> _Scope:
+    def bound(self, ranges: Iterable[Range], where: _Place) -> _Scope:
         """The scope inside of `ranges`; each range's bounds may hold the axes of those before it."""
         scope = self
         for r in ranges:
@@ -179,25 +193,25 @@ class _Scope:
             scope = replace(scope, axes=scope.axes | {r.axis})
         return scope
 
-    def bind(self, name: str, dtype: DType, parts: tuple[Expr, ...], where: str) -> None:
+    def bind(self, name: str, dtype: DType, parts: tuple[Expr, ...], where: _Place) -> None:
         self.refuse_bound(name, where)
         self.locals[name] = dtype
         used = {e.name for part in parts for e in walk(part) if isinstance(e, Axis | Local)}
         if used & self.varying:
             self.varying |= {name}
 
-    def refuse_bound(self, name: str, where: str) -> None:
+    def refuse_bound(self, name: str, where: _Place) -> None:
         if name in self.axes or name in self.locals or name in self.sizes:
             raise CompileError(f"{where} the name {name} is already bound here")
 
-    def write(self, buffer: str, index: tuple[Expr, ...], value: Expr, where: str) -> None:
+    def write(self, buffer: str, index: tuple[Expr, ...], value: Expr, where: _Place) -> None:
         target = self.element(buffer, index, where)
         self.uses.stores.add(buffer)
         if target.role == "input":
             raise CompileError(f"{where} the buffer {buffer} is an input, which nothing may store into")
         self.expect(value, target.dtype, f"value for {buffer}", where)
 
-    def element(self, buffer: str, index: tuple[Expr, ...], where: str) -> Buffer:
+    def element(self, buffer: str, index: tuple[Expr, ...], where: _Place) -> Buffer:
         if buffer not in self.buffers:
             raise CompileError(f"{where} the buffer {buffer} is unknown")
         found = self.buffers[buffer]
@@ -209,12 +223,12 @@ class _Scope:
             self.expect(i, "int64", f"index of {buffer}", where)
         return found
 
-    def expect(self, expr: Expr, dtype: DType, what: str, where: str) -> None:
+    def expect(self, expr: Expr, dtype: DType, what: str, where: _Place) -> None:
         self.expression(expr, where)
         if expr.dtype != dtype:
             raise CompileError(f"{where} the {what}, {text(expr)}, is {expr.dtype}, not {dtype}")
 
-    def expression(self, expr: Expr, where: str) -> None:
+    def expression(self, expr: Expr, where: _Place) -> None:
         match expr:
             case Axis(name=name) if name not in self.axes:
                 raise CompileError(f"{where} the axis {name} is not bound here")
@@ -243,15 +257,7 @@ class _Scope:
                 pass
 
 
-def _line(stmt: Stmt) -> str:
-    """How an error names a statement; one that holds an unknown function or too few arguments has no text."""
-    try:
-        return header(stmt)
-    except (KeyError, IndexError):
-        return f"{stmt}:"
-
-
-def _check_lanes(stmt: Contract, where: str) -> None:
+def _check_lanes(stmt: Contract, where: _Place) -> None:
     if stmt.lanes < 1 or stmt.lanes & (stmt.lanes - 1):
         raise CompileError(f"{where} {stmt.lanes} lanes are no power of two")
     extent = affine(stmt.k[-1].hi).plus(affine(stmt.k[-1].lo), -1) if stmt.k else Affine((), 1)
@@ -259,7 +265,7 @@ def _check_lanes(stmt: Contract, where: str) -> None:
         raise CompileError(f"{where} the last range of k is no constant multiple of {stmt.lanes} lanes")
 
 
-def _check_reducer(reducer: str, value: Expr, where: str) -> None:
+def _check_reducer(reducer: str, value: Expr, where: _Place) -> None:
     if reducer not in COMBINE:
         raise CompileError(f"{where} the reducer {reducer} is none of {', '.join(COMBINE)}")
     if value.dtype == "bool":

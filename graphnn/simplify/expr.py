@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from graphnn.simplify.once import hashed_once, once
@@ -23,8 +24,13 @@ DType = Literal["float32", "float64", "int64", "bool"]
 Role = Literal["input", "state", "output", "temp", "prepared"]  # who owns an array
 
 
+class _Hashed:
+    __slots__ = ("_hash",)
+
+
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(_Hashed):
     """Where an expression comes from.
 
     `node` is the network node, `addend` its contribution when several are summed into one gradient,
@@ -46,7 +52,7 @@ class Origin:
 class Node:
     """Slots of what is found about an expression once: hash, free axes, integer form, what it reads and costs."""
 
-    __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash")
+    __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash", "_names")
 
 
 @hashed_once
@@ -289,5 +295,6 @@ def text(expr: Expr) -> str:
             return f"{reducer}[{bounds}{condition}]({text(body)})"
 
 
+@lru_cache(1024)
 def index_constant(value: int) -> Const:
     return Const(int(value), "int64")
