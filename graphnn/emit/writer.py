@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from graphnn.emit.folding import fold, fold_comparison
 
@@ -26,16 +27,19 @@ class Value:
         return f"{self.type} {self.ref}"
 
 
+@lru_cache(1024)
 def vector_type(element: str, lanes: int) -> str:
     """The LLVM type of `lanes` elements; one lane is the scalar itself."""
     return element if lanes == 1 else f"<{lanes} x {element}>"
 
 
+@lru_cache(1024)
 def element_type(type_: str) -> str:
     """<16 x float> -> float; float -> float."""
     return type_.split(" x ")[1].rstrip(">") if type_.startswith("<") else type_
 
 
+@lru_cache(1024)
 def lanes_of(type_: str) -> int:
     """<16 x float> -> 16; float -> 1."""
     return int(type_[1:].split(" x ", maxsplit=1)[0]) if type_.startswith("<") else 1
@@ -258,6 +262,7 @@ class Writer:
         self.start(f"after{number}")
 
 
+@lru_cache(1024)
 def mangle(type_: str) -> str:
     """The suffix of an overloaded intrinsic: <16 x float> -> v16f32."""
     element, lanes = element_type(type_), lanes_of(type_)

@@ -10,6 +10,7 @@ apart, so that a correlation of stride 1 reads h[.., j + 16*v]: unit stride over
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +18,7 @@ from graphnn.lower.affine import Affine, affine, split
 from graphnn.lower.guards import conjunction, nonpositive_forms
 from graphnn.lower.ir import Accumulate, Buffer, Fold, For, If, Program, Stmt, Store
 from graphnn.schedule.affine import ZERO, default_layout, integer
-from graphnn.schedule.contract import contract
+from graphnn.schedule.contract import contracted
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.guards import excluded, rectangular
 from graphnn.schedule.loops import best_lanes
@@ -40,9 +41,8 @@ def block_examples(program: Program, machine: Machine) -> Program:
     blocked = in_blocks(program, machine.lanes("float32"))
     if blocked is None:
         return program
-    options = [program, blocked]
-    costs = [_cost(contract(option, machine, dots=False), machine) for option in options]
-    return options[costs.index(min(costs))]
+    cost = _cost(blocked, machine, math.inf)
+    return program if _cost(program, machine, cost) <= cost else blocked
 
 
 def in_blocks(program: Program, lanes: int) -> Program | None:
@@ -51,9 +51,16 @@ def in_blocks(program: Program, lanes: int) -> Program | None:
     return blocks.program() if blocks.names else None
 
 
-def _cost(program: Program, machine: Machine) -> float:
-    model = CostModel.of(program.buffers, machine)
-    return sum(best_lanes(stmt, model)[0] for stmt in program.body)
+def _cost(program: Program, machine: Machine, most: float) -> float:
+    """The cost with contractions; of the first statements, where these alone cost more than `most`."""
+    model, total = CostModel.of(program.buffers, machine), 0.0
+    for body, buffers in contracted(program, machine, dots=False):
+        for buffer in buffers:
+            model = model.beside(buffer)
+        total += sum(best_lanes(stmt, model)[0] for stmt in body)
+        if total > most:
+            break
+    return total
 
 
 def _flat_images(program: Program) -> set[str]:

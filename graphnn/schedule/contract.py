@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from graphnn.lower.affine import affine
-from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Stmt, Store, fused_factors
+from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Store, fused_factors
 from graphnn.schedule.candidates import Estimate, candidates, cheapest
 from graphnn.schedule.cost import CostModel, is_known, volume
 from graphnn.schedule.machine import Machine
@@ -36,22 +37,20 @@ def contract(program: Program, machine: Machine, dots: bool = True) -> Program:
     run in the lanes (unless `dots` is false): then neither m nor n needs to fill vectors. Such a sum may be taken apart
     into blocks whose factors stay in cache, see _in_blocks.
     """
+    found = list(contracted(program, machine, dots))
+    buffers = (*program.buffers, *(buffer for _, new in found for buffer in new))
+    return replace(program, buffers=buffers, body=tuple(stmt for body, _ in found for stmt in body))
+
+
+def contracted(program: Program, machine: Machine, dots: bool) -> Iterator[tuple[Body, tuple[Buffer, ...]]]:
+    """What `contract` puts in the place of each statement, and the buffers that it adds there."""
     names = {b.name for b in program.buffers} | set(program.sizes) | names_in(program.body)
     model = CostModel.of(program.buffers, machine)
-    buffers = list(program.buffers)
-    body: list[Stmt] = []
     made: Copies = {}
     for stmt in program.body:
-        found = _contract_nest(program, peel(stmt), model, names, made, dots)
-        if found is None:
-            body.append(stmt)
-        else:
-            new_body, new_buffers = found
-            body += new_body
-            buffers += new_buffers
+        yield _contract_nest(program, peel(stmt), model, names, made, dots) or ((stmt,), ())
         changed = writes((stmt,))
         made = {key: copied for key, copied in made.items() if copied.sources.isdisjoint(changed)}
-    return replace(program, buffers=tuple(buffers), body=tuple(body))
 
 
 def _contract_nest(

@@ -187,7 +187,7 @@ class CostModel:
 
     def statement(self, stmt: Stmt, axis: str | None = None, lanes: int = 1) -> float:
         """The cost of a statement as it stands; where `axis` is given, in `lanes` lanes along it."""
-        if axis is None or axis not in axes_used((stmt,)):
+        if axis is None or axis not in axes_used(stmt):
             if isinstance(stmt, Let | Fold | Store | Accumulate):
                 return _still(stmt)
             axis, lanes = axis and STILL, 1

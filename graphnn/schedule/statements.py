@@ -203,14 +203,10 @@ def _touched(stmt: Stmt) -> tuple[frozenset[str], frozenset[str], tuple[str, ...
     return read, written, tuple(sorted(read | written))
 
 
-def axes_used(body: Iterable[Stmt]) -> frozenset[str]:
-    """The axes that expressions of a body hold."""
-    return frozenset[str]().union(*map(_axes_used, body))
-
-
 @once("_axes")
-def _axes_used(stmt: Stmt) -> frozenset[str]:
-    return axes_used(nested(stmt)).union(*map(axes_of, own_expressions(stmt)))
+def axes_used(stmt: Stmt) -> frozenset[str]:
+    """The axes that the expressions of a statement hold, those inside it included."""
+    return frozenset[str]().union(*map(axes_of, own_expressions(stmt)), *map(axes_used, nested(stmt)))
 
 
 def locals_used(body: Iterable[Stmt]) -> frozenset[str]:

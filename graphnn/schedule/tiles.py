@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from graphnn.lower.affine import Affine, affine
 from graphnn.lower.guards import conjunction
 from graphnn.lower.ir import Buffer, Let, Store
-from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, position_in
+from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, is_affine, position_in
 from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.correlations import Window, Windows
 from graphnn.schedule.cost import volume
 from graphnn.schedule.linear_maps import Lets
 from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
-from graphnn.simplify.expr import Axis, DType, Expr, Op, Origin, Range, index_constant, substitute
+from graphnn.simplify.expr import Axis, DType, Expr, Load, Op, Origin, Range, axes_of, index_constant, substitute
 
 _T = TypeVar("_T")
 
@@ -67,6 +68,9 @@ class Tiles:
         self.ty, self.tq, self.t, self.lane, self.p, self.q = (
             fresh_name(name, names) for name in ("ty", "tq", "t", "l", "p", "q")
         )
+        n = affine(windows.column.place.lo).plus(affine(Axis(self.lane)))
+        n = n.plus(affine(Axis(self.tq)), self.step * plan.column.m * plan.tiles)
+        self._first_column = n.plus(affine(Axis(self.t)), self.step * plan.column.m)  # of a tile
 
     def stretches(self) -> list[Range]:
         """The loops over stretches of tiles."""
@@ -99,13 +103,10 @@ class Tiles:
 
     def places(self, i: int, j: int) -> dict[Expr, Expr]:
         """The places of the windows at output, or element of the data, (i, j) of the present tile and lane."""
-        row, column, plan = self.windows.row, self.windows.column, self.plan
-        n = affine(column.place.lo).plus(affine(Axis(self.lane))).shifted(self.step * j)
-        n = n.plus(affine(Axis(self.tq)), self.step * plan.column.m * plan.tiles)
-        n = n.plus(affine(Axis(self.t)), self.step * plan.column.m)
-        places: dict[Expr, Expr] = {Axis(column.place.axis): n.expr()}
+        row, column = self.windows.row, self.windows.column
+        places: dict[Expr, Expr] = {Axis(column.place.axis): self._first_column.shifted(self.step * j).expr()}
         if row is not None:
-            y = affine(row.place.lo).plus(affine(Axis(self.ty)), plan.row.m).shifted(i)
+            y = affine(row.place.lo).plus(affine(Axis(self.ty)), self.plan.row.m).shifted(i)
             places[Axis(row.place.axis)] = y.expr()
         return places
 
@@ -209,7 +210,19 @@ class ImageTiles(Tiles):
 
 def at(expr: Expr, values: dict[Expr, Expr]) -> Expr:
     """An expression with axes and locals replaced."""
+    if isinstance(expr, Load) and is_affine(expr.index):
+        return replace(expr, index=tuple(_index_at(e, _of_axes(values, axes_of(e))) for e in expr.index))
     return folded(substitute(expr, values))
+
+
+def _of_axes(values: dict[Expr, Expr], axes: frozenset[str]) -> tuple[tuple[Expr, Expr], ...]:
+    return tuple(pair for pair in values.items() if isinstance(pair[0], Axis) and pair[0].name in axes)
+
+
+@lru_cache(1024)
+def _index_at(index: Expr, values: tuple[tuple[Expr, Expr], ...]) -> Expr:
+    """An index with axes replaced: the elements of a tile have few rows and columns among them."""
+    return folded(substitute(index, dict(values)))
 
 
 def body_at(body: Body, values: dict[Expr, Expr], names: set[str]) -> Body:
