@@ -145,4 +145,5 @@ def invariants(expr: Expr, changing: frozenset[str]) -> Iterator[Expr]:
             yield from invariants(condition, changing)
         case Op(args=parts) | Load(index=parts):
             for part in parts:
-                yield from invariants(part, changing)
+                if isinstance(part, Op | Load):
+                    yield from invariants(part, changing)

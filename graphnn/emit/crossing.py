@@ -121,7 +121,7 @@ class _Columns:
         w = context.writer
         place = w.gep(self.type, self.stack, k)
         column = w.ins(self.type, f"load {self.type}, {place}, align {ALIGNMENT}")
-        context.known[self.load, context.lanes] = column, names_in(self.load)
+        context.remember(self.load, context.lanes, column, names_in(self.load))
 
 
 def emit_by_rows(context: EmitContext, loop: For) -> bool:

@@ -64,13 +64,21 @@ class Environment:
         self.varying: frozenset[str] = frozenset()
         # Values computed on every path to here, by expression and lanes, and the names that they depend on.
         self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
+        self.mentioned: set[str] = set()  # all names that known values have depended on so far
 
     def type_of(self, dtype: DType, lanes: int = 1) -> str:
         """The LLVM type of a value in registers; a bool is an i1 there and a byte in memory."""
         return vector_type(TYPES[dtype], lanes)
 
+    def remember(self, e: Expr, lanes: int, value: Value, names: frozenset[str]) -> None:
+        """From here on `e` is known, as long as nothing changes that it depends on."""
+        self.known[e, lanes] = value, names
+        self.mentioned |= names
+
     def forget(self, names: frozenset[str]) -> None:
         """Drop known values that depend on an axis, local or buffer (written "@W") which has another value now."""
+        if self.mentioned.isdisjoint(names):
+            return
         stale = [key for key, entry in self.known.items() if not entry[1].isdisjoint(names)]
         for key in stale:
             del self.known[key]

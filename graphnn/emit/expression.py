@@ -58,8 +58,10 @@ class Expressions(Environment):
             outer = self.writer.location
             if e.origin is not None:
                 self.writer.location = self.locations.of(e.origin)
-            found = self.known[key] = self.compute(e), names
+            value = self.compute(e)
             self.writer.location = outer
+            self.remember(*key, value, names)
+            return value
         return found[0]
 
     def reads(self, e: Expr) -> bool:

@@ -58,7 +58,7 @@ def divide(program: Program, kernels: Sequence[tuple[Stmt, ...]], target: Target
     """How the kernels of a program are divided; None where other threads would never be worth calling."""
     model = CostModel.of(program.buffers, Machine(target.vector_bytes, target.vector_registers))
     buffers = {buffer.name: buffer for buffer in program.buffers}
-    divisions = tuple(_division(kernel, model, buffers) for kernel in kernels)
+    divisions = tuple(_division(kernel, model, buffers, bool(program.sizes)) for kernel in kernels)
     divided = [kernel[0] for kernel, found in zip(kernels, divisions, strict=True) if found is not None]
     sizes = [1] if not program.sizes else [2**power for power in range(LARGEST + 1)]
     for size in sizes:
@@ -69,13 +69,18 @@ def divide(program: Program, kernels: Sequence[tuple[Stmt, ...]], target: Target
     return None
 
 
-def _division(kernel: tuple[Stmt, ...], model: CostModel, buffers: Mapping[str, Buffer]) -> Division | None:
-    """How one kernel is divided, if it is a single nest of independent iterations and not a small one."""
+def _division(
+    kernel: tuple[Stmt, ...], model: CostModel, buffers: Mapping[str, Buffer], may_be_sized: bool
+) -> Division | None:
+    """How one kernel is divided, if it is a single nest of independent iterations and not a small one.
+
+    One that depends on a size, if the program has any, is never taken to be small.
+    """
     if len(kernel) != 1:
         return None
     (statement,) = kernel
     chain, inside = independent_loops(statement)
-    sized = any(isinstance(e, Size) for root in expressions_in(kernel) for e in walk(root))
+    sized = may_be_sized and any(isinstance(e, Size) for root in expressions_in(kernel) for e in walk(root))
     if not sized and model.statement(statement) < KERNEL:
         return None
     found: list[tuple[float, Division]] = []

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope, written_by
 from graphnn.emit.writer import Value, Writer, constant
-from graphnn.lower.ir import Buffer, For, Let, Store
+from graphnn.lower.ir import Buffer, For, Let, Stmt, Store
 from graphnn.schedule.affine import ZERO, integer
 from graphnn.schedule.cost import CHEAP, WEIGHTS
 from graphnn.schedule.crossing import always_loaded
+from graphnn.schedule.statements import own_expressions
 from graphnn.simplify.expr import Expr, Load, Op, index_constant, walk
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def crossing_loads(buffers: Mapping[str, Buffer], loop: For) -> tuple[Load, ...]
             return ()
     if not all(isinstance(s, Let | Store) for s in inner.body):
         return ()
-    ops = [e.fn for root in expressions_in(inner.body) for e in walk(root) if isinstance(e, Op) and e.dtype != "int64"]
     moving = any(loop.axis in names_in(bound) for bound in (inner.lo, inner.hi))
-    if moving or sum(WEIGHTS.get(fn, CHEAP) for fn in ops) > MAX_WORK:
+    if moving or not _is_light(inner.body):
         return ()
     found = dict.fromkeys(
         load
@@ -52,6 +52,17 @@ def crossing_loads(buffers: Mapping[str, Buffer], loop: For) -> tuple[Load, ...]
         if _crosses(buffers[load.buffer], load, loop, inner)
     )
     return tuple(load for load in found if written_by(inner.body).isdisjoint(names_in(load)))
+
+
+def _is_light(body: tuple[Stmt, ...]) -> bool:
+    """Whether plain statements compute so little that they may be written out for each lane."""
+    work = 0
+    for stmt in body:
+        ops = [e for root in own_expressions(stmt) for e in walk(root) if isinstance(e, Op) and e.dtype != "int64"]
+        work += sum(WEIGHTS.get(e.fn, CHEAP) for e in ops)
+        if work > MAX_WORK:
+            return False
+    return True
 
 
 def _crosses(buffer: Buffer, load: Load, outer: For, inner: For) -> bool:
@@ -105,7 +116,7 @@ def _block(context: EmitContext, loop: For, inner: For, loads: Sequence[Load], r
         position = w.binary("add", r, constant("i64", k))
         with context.axis(loop.axis, position), context.lockstep(inner.axis, i, lanes):
             for load, vectors in zip(loads, columns, strict=True):
-                context.known[load, lanes] = vectors[k], names_in(load)
+                context.remember(load, lanes, vectors[k], names_in(load))
             context.statements(inner.body)
 
 

@@ -8,7 +8,7 @@ from graphnn.schedule.crossing import always_loaded, crosses
 from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
 from graphnn.schedule.statements import Body, own_expressions
 from graphnn.schedule.traffic import FAR, far_lines
-from graphnn.simplify.expr import Range
+from graphnn.simplify.expr import Load, Range
 from graphnn.simplify.once import once
 
 
@@ -61,7 +61,12 @@ def _exchanged(nest: Nest, lanes_along: Range, others: tuple[Range, ...], model:
     if not others or not all(isinstance(s, Let | Store) for s in nest.body) or not moves_inward(nest, others[-1].axis):
         return 0.0
     lanes, along = model.lanes(nest.body), others[-1]
-    loads = {x for s in nest.body for e in own_expressions(s) for x in always_loaded(e)}
-    crossing = sum(crosses(model.stride, x.buffer, x.index, along.axis, lanes_along.axis) for x in loads)
+    crossing = sum(crosses(model.stride, x.buffer, x.index, along.axis, lanes_along.axis) for x in _loads(nest))
     blocks = volume(others[:-1]) * (volume((along,)) // lanes) * (volume((lanes_along,)) // lanes)
     return crossing * blocks * lanes * max(0.0, lanes - EXCHANGE)
+
+
+@once("_loads")
+def _loads(nest: Nest) -> frozenset[Load]:
+    """What each iteration of a nest of plain statements loads."""
+    return frozenset(x for s in nest.body for e in own_expressions(s) for x in always_loaded(e))

@@ -13,7 +13,7 @@ from graphnn.simplify.once import once
 
 
 class _Node:
-    __slots__ = ("_inward", "_meetings")
+    __slots__ = ("_inward", "_loads", "_meetings")
 
 
 @dataclass(frozen=True, slots=True)
