@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, get_args, overload
 import llvmlite
 import sympy
 
+from graphnn.collector import collector_paused
 from graphnn.declare.canonical import canonical_text
 from graphnn.declare.network import Network, Tensor
 from graphnn.emit.target import host, processor
@@ -62,6 +63,7 @@ class Options(TypedDict, total=False):
 def compile(outputs: Wanted, *, until: None = None, **options: Unpack[Options]) -> Executable: ...
 @overload
 def compile(outputs: Wanted, *, until: str, **options: Unpack[Options]) -> Executable | Compilation: ...
+@collector_paused()
 def compile(
     outputs: Wanted,
     sizes: Mapping[str, int] | None = None,

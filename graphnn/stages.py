@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -71,23 +69,6 @@ class Compilation:
         return self.texts[name]
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Leave Python's collector of cycles off, as far as this block goes.
-
-    A compile makes a million nodes that form no cycles, and each full collection walks through all of them and through
-    sympy: a fifth of the time of a deep network, for 4% of its memory.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@collector_paused()
 def run_stages(
     tensors: Sequence[Tensor],
     structure: Structure,

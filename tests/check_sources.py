@@ -21,7 +21,7 @@ from graphnn.simplify.expr import COMBINE, SCALARS
 
 ROOT = Path(__file__).parent.parent / "graphnn"
 LAYERS = (
-    ("errors",),
+    ("errors", "collector"),
     ("declare",),
     ("ops", "derive", "simplify"),
     ("lower",),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import re
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphnn as gn
-from graphnn import stages
+from graphnn import pipeline, stages
+from graphnn.run.cache import Cache
 
 X = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
 
@@ -200,8 +202,8 @@ def test_a_bound_size_does_not_cost_digits() -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
-def test_the_collector_of_cycles_is_off_while_stages_run_and_then_as_before(
-    enabled: bool, fails: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_collector_of_cycles_is_off_during_a_compile_and_then_as_before(
+    enabled: bool, fails: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[bool] = []
     simplify = stages.simplify
@@ -212,14 +214,20 @@ def test_the_collector_of_cycles_is_off_while_stages_run_and_then_as_before(
             raise ZeroDivisionError
         return simplify(*arguments)
 
+    def key(*_: Any) -> str:
+        seen.append(gc.isenabled())
+        return "0" * 64
+
     monkeypatch.setattr(stages, "simplify", watched)
+    monkeypatch.setattr(pipeline, "_key", key)
+    monkeypatch.setattr(pipeline, "open_cache", lambda: Cache(tmp_path))
     x = gn.Network("net").input("x", ("N",))
     before = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:
         with pytest.raises(ZeroDivisionError) if fails else nullcontext():
-            gn.compile(gn.exp(x), cache=False)
-        assert seen == [False]
+            gn.compile(gn.exp(x))
+        assert seen == [False, False]
         assert gc.isenabled() == enabled
     finally:
         (gc.enable if before else gc.disable)()
