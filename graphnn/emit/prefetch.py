@@ -1,4 +1,4 @@
-"""The lines that a tile's epilogue will touch are asked for before the tile's multiply-adds run.
+"""What is asked for before it is needed: the lines of a tile's epilogue, and weights that few rows are multiplied with.
 
 The rows of a tile lie far apart in memory and go on for a few lines only: no hardware prefetcher follows them, and an
 epilogue that meets them cold waits for each. A tile over many terms takes long enough to hide all of that.
@@ -15,6 +15,7 @@ from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import constant
 from graphnn.lower.ir import Contract, Store
 from graphnn.schedule.affine import known_extent
+from graphnn.schedule.cost import DEEP_ROWS, FAR_LINES
 from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Const, Expr, Load, index_constant, walk
 
@@ -28,6 +29,18 @@ LINE = 64  # bytes
 FEW, MANY = 16, 64
 LARGE = 2**21  # bytes, twice such a cache
 ZERO = constant("i64", 0)
+
+
+def meets_weights(context: EmitContext, c: Contract) -> bool:
+    """Whether few rows meet a part of weights that the second-level cache does not hold.
+
+    In a loop such a part may be small enough for the cache, and comes from memory all the same: each does once a call.
+    """
+    rows = known_extent(c.m)
+    if c.lanes > 1 or rows is None or rows > DEEP_ROWS or not isinstance(c.b, Load):
+        return False
+    outlives = context.buffers[c.b.buffer].buffer.role in ("state", "prepared")  # and has constant extents
+    return outlives and _bytes(context, c.b.buffer) > FAR_LINES * LINE
 
 
 def prefetch_epilogue(context: EmitContext, contract: Contract, rows: Span, columns: Span) -> None:

@@ -18,7 +18,7 @@ from graphnn.emit.access import names_in, offset_of, product, slope, total, writ
 from graphnn.emit.chains import ELEMENT, Level, TileShape
 from graphnn.emit.environment import Mask
 from graphnn.emit.grid import Grid
-from graphnn.emit.prefetch import prefetch_epilogue
+from graphnn.emit.prefetch import meets_weights, prefetch_epilogue
 from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
 from graphnn.emit.stream import BLOCK, VECTORS, Stream, is_stream
 from graphnn.emit.tile_shape import MAX_VECTORS, Cover, Tile, choose_cover
@@ -188,7 +188,7 @@ class _Contraction:
         if not self.dot and is_stream(extent_of(c.m), extent_of(c.n), levels):
             self._stream(operands, _known(levels[1][0]) or 1, m_extent, n_extent)
             return
-        deep = is_deep(c) and len(levels) == 1
+        deep = len(levels) == 1 and (is_deep(c) or meets_weights(context, c))
         cover = self._cover(len(levels), deep)
         if deep:
             self._by_chains(operands, cover, m_extent, n_extent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,17 @@ def test_every_vector_width(target: Target, dtype: str) -> None:
 def test_b_is_prefetched_in_such_a_product_only() -> None:
     texts = [emit(product_program(m, 400, 600), host()).text for m in (16, 65)]
     assert [".ahead" in text for text in texts] == [True, False]
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 700, 300), (25, 650, 512), (64, 1000, 203)])
+def test_weights_are_prefetched_for_few_rows(m: int, n: int, k: int) -> None:
+    """A b of fewer terms than a chain has, which comes from memory because it outlives the call."""
+    p = product_program(m, n, k)
+    weights = replace(p, buffers=tuple(replace(b, role="state") if b.name == "B" else b for b in p.buffers))
+    assert not is_deep(p.body[0])
+    assert [".ahead" in emit(made, host()).text for made in (p, weights)] == [False, True]
+    a, b = factors(m, n, k)
+    assert_same_bits(run(weights, {"A": a, "B": b})["C"], chain_model(a, b))
 
 
 def test_threads_change_no_bit() -> None:
