@@ -20,7 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 import graphnn as gn
-from tests.benchmarks.peers.graphnn_peer import declare, trainer
+from tests.benchmarks.peers.graphnn_peer import COMPILER, PUT_OFF, declare, trainer
 from tests.benchmarks.timing import seconds
 from tests.benchmarks.works import STEPS, WORKS, Net
 
@@ -53,7 +53,7 @@ def measure(name: str) -> dict[str, float]:
     assert isinstance(work, Net)
     weights = work.weights()
     losses: list[gn.Tensor] = []
-    imports = seconds(lambda: [importlib.import_module(f"graphnn.{part}") for part in ("ops", "nn", "pipeline")])
+    imports = seconds(lambda: [importlib.import_module(module) for module in (*PUT_OFF, *COMPILER)])
     spent = {"declare": seconds(lambda: losses.append(declare(work, weights)[1]))}
     with _timed(spent):
         before = process_time()

@@ -11,6 +11,15 @@ from tests.benchmarks.peers.server import Built, compiling, serve
 from tests.benchmarks.works import ADAM, Array, Chain, Net, Work
 
 CACHED = os.environ.get("GRAPHNN_CACHE") != "0"
+# What `import graphnn` puts off until it is used.
+PUT_OFF = (
+    "graphnn.ops",
+    "graphnn.nn.layers",
+    "graphnn.nn.optimizers",
+    "graphnn.nn.training.trainer",
+    "graphnn.pipeline",
+)
+COMPILER = ("sympy", "graphnn.derive.reverse", "graphnn.stages")
 
 
 def declare(work: Net, weights: list[tuple[Array, Array]]) -> tuple[gn.Tensor, gn.Tensor]:
@@ -73,7 +82,7 @@ def build_chain(work: Chain, threads: int) -> Built:
 
 
 if __name__ == "__main__":
-    # What `import graphnn` puts off; a program from the cache is to show by itself that it needs no sympy.
-    for module in ("graphnn.ops", "graphnn.nn", "graphnn.pipeline", *(["sympy"] if not CACHED else [])):
+    # A program from the cache is to show by itself that it needs neither sympy nor the compiler.
+    for module in PUT_OFF if CACHED else (*PUT_OFF, *COMPILER):
         importlib.import_module(module)
     serve(lambda work: build(work, int(sys.argv[1])))
