@@ -33,6 +33,11 @@ class Frame:
         self._held_positions = held_positions(manifest)
         self._arena: Array = aligned_empty((0,), _BYTE)
 
+    @property
+    def serials(self) -> tuple[int, int]:
+        """Of the plan and of the states that it was pointed at last."""
+        return self._words[FrameWord.PLAN], self._words[FrameWord.STATES]
+
     def point(self, resolved: Resolved, states: BoundStates, arrays: Iterable[Array]) -> None:
         """Fill both tables for a call; `arrays` are the inputs, then the outputs."""
         words, table = self._words, self._table
@@ -67,6 +72,11 @@ class Frames:
     def __len__(self) -> int:
         """How many calls ran at the same time, at most."""
         return len(self._all)
+
+    def serials(self) -> tuple[set[int], set[int]]:
+        """Of all plans, and of all states, that a running call can be reading."""
+        found = [frame.serials for frame in tuple(self._all.values())]
+        return {plan for plan, _ in found}, {states for _, states in found}
 
     def take(self) -> Frame:
         """A frame that is the caller's until it is given back."""

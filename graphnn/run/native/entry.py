@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock, RLock
 from typing import Any
@@ -57,6 +58,18 @@ def entry_of(manifest: Manifest, address: int, source: StateSource, lock: RLock,
     return None if native is None else Entry(native, manifest, address, source, lock, frames)
 
 
+@dataclass(frozen=True, slots=True)
+class BoundRecord:
+    """Bound states, and their record."""
+
+    states: BoundStates
+    words: Array
+
+    @property
+    def serial(self) -> int:
+        return self.states.serial
+
+
 class Entry:
     """The context of one program, and its plans."""
 
@@ -73,8 +86,9 @@ class Entry:
         self._plans: dict[int, PlanRecord] = {}
         self._linked: list[PlanRecord] = []
         self._linking = Lock()
-        self._retired: list[object] = []  # what a running call may still read
-        self._states: tuple[BoundStates, Array] | None = None
+        self._retired: list[PlanRecord | BoundRecord] = []  # what a running call may still read
+        self._retiring = Lock()
+        self._states: BoundRecord | None = None
         self._context = record(filled(Context, {**native.api, **self._program(address, source, lock)}))
         self.address = place(self._context)
         self._frames = frames
@@ -173,17 +187,18 @@ class Entry:
         self._linked = plans
         self._context[Context.PLANS] = plans[0].address
 
-    def _retire(self, *objects: object) -> None:
-        self._retired += objects
-        if self._context[Context.RUNNING] == 0:
-            self._retired.clear()
+    def _retire(self, *records: PlanRecord | BoundRecord) -> None:
+        """Drop what no call will read again, now or with the next: a running call has marked its frame."""
+        with self._retiring:
+            self._retired += records
+            plans, states = self._frames.serials() if self._context[Context.RUNNING] else ((), ())
+            self._retired = [r for r in self._retired if r.serial in (plans if isinstance(r, PlanRecord) else states)]
 
     def bind(self, states: BoundStates) -> None:
         """Use these states from now on."""
         self.unbind()
-        words = states_record(self._manifest, states)
-        self._context[Context.STATES] = place(words)
-        self._states = states, words
+        self._states = BoundRecord(states, states_record(self._manifest, states))
+        self._context[Context.STATES] = place(self._states.words)
         self._context[Context.VERSION] = _version_word(states)
 
     def unbind(self) -> None:
@@ -196,13 +211,13 @@ class Entry:
 
     def refresh(self, states: BoundStates) -> None:
         """Take over the version that native updates have counted up to."""
-        if self._states is not None and self._states[0] is states:
+        if self._states is not None and self._states.states is states:
             counted = int(self._context[Context.VERSION])
             states.version = states.version if counted < 0 else counted
 
     def update(self, running: bool, states: BoundStates) -> None:
         """Keep native updates out while one runs that they do not know of; afterwards, take over its version."""
-        if not running and self._states is not None and self._states[0] is states:
+        if not running and self._states is not None and self._states.states is states:
             self._context[Context.VERSION] = _version_word(states)
         self._context[Context.UPDATING] = running
 

@@ -7,6 +7,7 @@ import gc
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from weakref import ref
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_eight_threads_with_sizes_of_their_own(monkeypatch: pytest.MonkeyPatch, 
     assert len(program._call.frames) <= 9
     entry = program._call.entry
     assert entry is None or entry._context[Context.RUNNING] == 0
+
+
+def test_replaced_states_are_dropped_though_other_threads_always_call() -> None:
+    state = HeldState({"w": np.array(3, np.float32)})
+    x = np.ones(1_000_000, np.float32)
+    scale, done = warm(build(scale_program(), state=state), x=x[:6]), Event()
+
+    def work() -> None:
+        while not done.is_set():
+            scale(x=x)
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            pool.submit(work)
+        for _ in range(300):
+            state.version += 1
+            assert scale(x=x[:6]).tolist() == [3] * 6
+        entry = scale._call.entry
+        assert entry is not None
+        kept = len(entry._retired)
+        done.set()
+    assert kept <= len(scale._call.frames)
 
 
 def test_an_output_that_cannot_be_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
