@@ -20,7 +20,7 @@ from graphnn.errors import BoundaryError
 from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, span
 from graphnn.run.call import Call
 from graphnn.run.manifest import stopped
-from graphnn.run.native.records import REFUSED, WORD, RowsWord, StepsWord, filled, place, record
+from graphnn.run.native.records import REFUSED, WORD, StepsWord, place, record
 from graphnn.run.native.steps import native_steps, steps_at
 from graphnn.run.resolve import Resolved
 from graphnn.simplify.expr import INT64_MAX
@@ -194,13 +194,8 @@ class Steps:
         words[StepsWord.FINITE] = address(self._outputs[self._finite[0]]) if self._finite else 0
         rows: list[int] = []
         for array, name, position in batched:
-            one = {
-                RowsWord.POSITION: position,
-                RowsWord.SOURCE: address(array),
-                RowsWord.BYTES: array.itemsize * prod(array.shape[1:]),
-                RowsWord.BUFFER: address(self._buffers[name]) if stretch.gathers else 0,
-            }
-            rows += filled(RowsWord, one)
+            buffer = address(self._buffers[name]) if stretch.gathers else 0
+            rows += (position, address(array), array.itemsize * prod(array.shape[1:]), buffer)  # as in RowsWord
         described = record(rows)
         words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(described), len(batched)
         words[StepsWord.SIZE] = stretch.size

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+
+# The functions behind those of `signal`, which look for a member of an enumeration that a handler is: 10 us a fit.
+from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -30,14 +34,14 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._handle)
+        if main and getsignal(signal.SIGINT) is signal.default_int_handler:
+            set_handler(signal.SIGINT, self._handle)
             self._installed = True
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            set_handler(signal.SIGINT, signal.default_int_handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._stepping:
