@@ -73,7 +73,8 @@ def derive_filtering(m: int, r: int, points: Iterable[Any] | None = None) -> Fil
     ]
     B = sp.ImmutableMatrix(n, n, lambda i, p: basis[p].coeff_monomial(x**i))
     weights = (*denominators, sp.S.One)
-    G = sp.ImmutableMatrix(n, r, lambda p, j: _values(chosen, r)[p, j] / weights[p])
+    taps = _values(chosen, r)
+    G = sp.ImmutableMatrix(n, r, lambda p, j: taps[p, j] / weights[p])
     C = sp.ImmutableMatrix(n, n, lambda i, p: B[i, p] / weights[p])
     return Filtering(m, r, chosen, _values(chosen, m), G, B, C, weights)
 

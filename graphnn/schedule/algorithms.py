@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import prod
+from typing import Any
 
 from graphnn.lower.ir import CHAIN
 from graphnn.schedule.linear_maps import Matrix
@@ -21,29 +22,41 @@ CHAINS_HELP = 1 / 3  # a direct sum of several chains is more accurate by this p
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """F(m, r) as rows of numbers, rounded from exact ones: `outputs` A^T, `kernel` G, `data` B^T."""
+    """F(m, r) at its default points. It is derived when a matrix of it is asked for."""
 
     m: int
     r: int
-    outputs: Matrix
-    kernel: Matrix
-    data: Matrix
 
     @property
     def products(self) -> int:
-        return len(self.kernel)
+        return self.m + self.r - 1
+
+    @property
+    def outputs(self) -> Matrix:
+        """A^T, as rows of numbers that are rounded from exact ones."""
+        return _matrices(self.m, self.r)[0]
+
+    @property
+    def kernel(self) -> Matrix:
+        """G."""
+        return _matrices(self.m, self.r)[1]
+
+    @property
+    def data(self) -> Matrix:
+        """B^T."""
+        return _matrices(self.m, self.r)[2]
 
 
 @lru_cache(64)
-def algorithm(m: int, r: int) -> Algorithm:
-    """F(m, r) at its default points."""
+def _matrices(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
     from graphnn.derive.minimal_filtering import derive_filtering  # brings sympy, which loaded programs do without
 
     found = derive_filtering(m, r)
-    outputs, kernel, data = (
-        tuple(tuple(float(x) for x in row) for row in matrix.tolist()) for matrix in (found.A.T, found.G, found.B.T)
-    )
-    return Algorithm(m, r, outputs, kernel, data)
+    return _rounded(found.A.T), _rounded(found.G), _rounded(found.B.T)
+
+
+def _rounded(matrix: Any) -> Matrix:
+    return tuple(tuple(float(x) for x in row) for row in matrix.tolist())
 
 
 def accurate(terms: float, *sizes: int) -> Iterator[tuple[int, ...]]:

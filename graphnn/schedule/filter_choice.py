@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache, partial
 from typing import Literal
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of
-from graphnn.schedule.algorithms import FEWEST_TERMS, accurate, algorithm
+from graphnn.schedule.algorithms import FEWEST_TERMS, Algorithm, accurate
 from graphnn.schedule.correlations import Correlation
 from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel, volume
 from graphnn.schedule.kernel_gradients import KernelGradient
@@ -23,6 +23,9 @@ PARTS = 128  # of a sum that are added one after the other
 # than the model sees. A step of LeNet took as long with one gradient at 0.56; one of vgg, at 0.27, 0.56 of the time.
 WORTH = 0.5
 
+Kind = Literal["outputs", "kernel", "data"]  # of the matrices of an algorithm
+Work = Callable[[Plan, Kind], int]  # how many instructions a transform of a tile is taken to take
+
 
 def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Collection[str] = ()) -> Plan | None:
     """The cheapest plan of those that are accurate enough; None where the contraction is cheapest as it is.
@@ -31,17 +34,26 @@ def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Co
     """
     if isinstance(c, Correlation):
         least = volume(c.loops) * model.contraction(c.contract)
-        cost_of = _cost
         if c.filters_in_lanes:
             least += FAR * far_lines(c.loops, c.contract, model)
-            cost_of = _image_cost
-        once = c.kernel.buffer in settled
-        costs = [((0 if once else _kernel_cost(c, plan, model)) + cost_of(c, plan, model), plan) for plan in _plans(c)]
+        price, plans = partial(_correlation_cost, c, model, c.kernel.buffer in settled), list(_plans(c))
     else:
         least = volume((*c.outer, *c.taps)) * model.contraction(c.contract)
-        costs = [(_gradient_cost(c, plan, model), plan) for plan in _gradient_plans(c)]
-    cost, best = min(costs, key=lambda pair: pair[0], default=(least, None))
-    return best if cost < WORTH * least else None
+        price, plans = partial(_gradient_cost, c, model), list(_gradient_plans(c))
+    # Deriving an algorithm takes longer than all else: what a plan costs without its transforms is looked at first.
+    bounds = [price(plan, _nothing) for plan in plans]
+    best = WORTH * least, -1
+    for place in sorted(range(len(plans)), key=bounds.__getitem__):
+        if bounds[place] > best[0]:
+            break
+        best = min(best, (price(plans[place], _work), place))  # the first of equal ones
+    return plans[best[1]] if best[1] >= 0 else None
+
+
+def _correlation_cost(c: Correlation, model: CostModel, once: bool, plan: Plan, work: Work) -> float:
+    """All instructions, those of the kernel's transform unless it is made `once` for many calls."""
+    kernel = 0 if once else _kernel_cost(c, model, plan, work)
+    return kernel + (_image_cost if c.filters_in_lanes else _cost)(c, model, plan, work)
 
 
 def _plans(c: Correlation) -> Iterator[Plan]:
@@ -50,16 +62,16 @@ def _plans(c: Correlation) -> Iterator[Plan]:
     sizes = (1 if c.row is None else c.row.size, c.column.size)
     for m_row, m_column in accurate(volume(c.rest), *sizes):
         if c.filters_in_lanes:
-            yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), _tiles(c, m_row, m_column))
+            yield Plan(Algorithm(m_row, sizes[0]), Algorithm(m_column, sizes[1]), _tiles(c, m_row, m_column))
             continue
         rows = 1 if c.row is None else c.row.places // m_row
         columns = c.column.places // m_column
         for tiles in range(1, columns + 1):
             if rows and columns % tiles == 0:
-                yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), tiles)
+                yield Plan(Algorithm(m_row, sizes[0]), Algorithm(m_column, sizes[1]), tiles)
 
 
-def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+def _cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
     """The instructions of the statements of each tile, and the lines that leave the second-level cache."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     rows = 1 if c.row is None else c.row.places // plan.row.m
@@ -68,9 +80,9 @@ def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
     vectors = math.ceil(c.column.step / lanes) * columns * rows
     outputs = plan.row.m * plan.column.m
 
-    data = rest * (_work(plan, "data") + plan.products)
+    data = rest * (work(plan, "data") + plan.products)
     epilogue = outputs * model.body(contract.body, contract.n.axis, lanes)
-    results = filters * (_work(plan, "outputs") + epilogue)
+    results = filters * (work(plan, "outputs") + epilogue)
     width = plan.tiles * c.column.step
     chunks = rows * columns // plan.tiles
     products = plan.products * _with_temps(c, width, model).contraction(_products(c, width))
@@ -81,10 +93,10 @@ def _cost(c: Correlation, plan: Plan, model: CostModel) -> float:
     return outer * (vectors * (data + results) + chunks * (products + misses)) + tails
 
 
-def _kernel_cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+def _kernel_cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
     """The instructions of the transform of the kernel."""
     taps = plan.row.r * plan.column.r / (model.lanes(c.contract.body) if c.filters_in_lanes else 1)
-    each = taps + (_work(plan, "kernel") + plan.products) / model.lanes(c.contract.body)
+    each = taps + (work(plan, "kernel") + plan.products) / model.lanes(c.contract.body)
     return volume((c.filters, *c.rest)) * each
 
 
@@ -93,14 +105,14 @@ def _tiles(c: Correlation, m_row: int, m_column: int) -> int:
     return math.ceil((1 if c.row is None else c.row.places) / m_row) * math.ceil(c.column.places / m_column)
 
 
-def _image_cost(c: Correlation, plan: Plan, model: CostModel) -> float:
+def _image_cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
     """The same for filters in the lanes and all tiles of an image at a time."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     tiles, filters, rest = plan.tiles, volume((c.filters,)), volume(c.rest)
     reads = rest / (lanes if model.distance(c.data, c.rest[-1].axis) == 1 else 1)
-    data = reads * plan.row.products * plan.column.products + rest / lanes * (_work(plan, "data") + plan.products)
+    data = reads * plan.row.products * plan.column.products + rest / lanes * (work(plan, "data") + plan.products)
     epilogue = plan.row.m * plan.column.m * model.body(contract.body, contract.n.axis, lanes)
-    results = math.ceil(filters / lanes) * (_work(plan, "outputs") + epilogue)
+    results = math.ceil(filters / lanes) * (work(plan, "outputs") + epilogue)
     one, temps = _products(c, tiles), _with_temps(c, tiles, model)
     products = plan.products * (temps.contraction(one) + FAR * far_lines((), one, temps))
     lines = plan.products * tiles * (filters + rest) / LINE
@@ -145,16 +157,16 @@ def _gradient_plans(c: KernelGradient) -> Iterator[Plan]:
             continue
         for tiles in range(1, columns + 1):
             if columns % tiles == 0 and rows * columns // tiles <= PARTS:
-                yield Plan(algorithm(m_row, sizes[0]), algorithm(m_column, sizes[1]), tiles)
+                yield Plan(Algorithm(m_row, sizes[0]), Algorithm(m_column, sizes[1]), tiles)
 
 
-def _gradient_cost(c: KernelGradient, plan: Plan, model: CostModel) -> float:
+def _gradient_cost(c: KernelGradient, model: CostModel, plan: Plan, work: Work) -> float:
     """The instructions of all statements that `filter_kernel_gradient` makes, and lines as in `_cost`."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     row, column = c.windows.row, c.windows.column
     tiles = (1 if row is None else row.places // plan.row.m) * (column.places // plan.column.m)
     m, n, step = volume((contract.m,)), volume((contract.n,)), column.step
-    data, errors = _work(plan, "data") + plan.products, _work(plan, "outputs") + plan.products
+    data, errors = work(plan, "data") + plan.products, work(plan, "outputs") + plan.products
     first, second = (data, errors) if c.data_first else (errors, data)
     factors = tiles * step * (m / lanes * first + math.ceil(n / lanes) * second)
 
@@ -172,18 +184,23 @@ def _gradient_cost(c: KernelGradient, plan: Plan, model: CostModel) -> float:
 
     elements = m * math.ceil(n / lanes)
     body = volume(c.taps) * model.body(contract.body, contract.n.axis, lanes)
-    results = elements * (_work(plan, "kernel") + body + plan.products * (2 + 3 * volume(c.rest)))
+    results = elements * (work(plan, "kernel") + body + plan.products * (2 + 3 * volume(c.rest)))
     return volume(c.outer) * (volume(c.rest) * (factors + stretches) + results)
 
 
-def _work(plan: Plan, matrix: Literal["outputs", "kernel", "data"]) -> int:
+def _nothing(plan: Plan, matrix: Kind) -> int:
+    """What a transform takes at least."""
+    return 0
+
+
+def _work(plan: Plan, matrix: Kind) -> int:
     """How many instructions the transform of a tile by these matrices takes, loads included."""
     return _count(plan.row.m, plan.row.r, plan.column.m, plan.column.r, matrix)
 
 
 @lru_cache(256)
-def _count(m_row: int, r_row: int, m_column: int, r_column: int, matrix: Literal["outputs", "kernel", "data"]) -> int:
-    rows, columns = (getattr(algorithm(m, r), matrix) for m, r in ((m_row, r_row), (m_column, r_column)))
+def _count(m_row: int, r_row: int, m_column: int, r_column: int, matrix: Kind) -> int:
+    rows, columns = (getattr(Algorithm(m, r), matrix) for m, r in ((m_row, r_row), (m_column, r_column)))
     lets = Lets("v", None, [])
     loads = len(rows[0]) * len(columns[0])
     for _ in nested(lets, rows, columns, lambda i, j: Local(f"x{i}.{j}", "float32")):

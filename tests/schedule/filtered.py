@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphnn.lower.ir import Contract, Program
-from graphnn.schedule.algorithms import algorithm
+from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.blocks import in_blocks
 from graphnn.schedule.contract import contract
 from graphnn.schedule.correlations import Correlation
@@ -47,6 +47,6 @@ def plan_of(c: Correlation | KernelGradient, m: Sequence[int], tiles: int = 1) -
         return None
     if isinstance(c, KernelGradient) and any(w.places % size for w, size in zip(ways, sizes, strict=True)):
         return None
-    found = [algorithm(size, w.size) for w, size in zip(ways, sizes, strict=True)]
+    found = [Algorithm(size, w.size) for w, size in zip(ways, sizes, strict=True)]
     columns = c.windows.column.places // sizes[-1]
-    return Plan(*[algorithm(1, 1)] * (2 - len(ways)), *found, tiles if columns % tiles == 0 else 1)
+    return Plan(*[Algorithm(1, 1)] * (2 - len(ways)), *found, tiles if columns % tiles == 0 else 1)

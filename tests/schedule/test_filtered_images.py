@@ -8,7 +8,7 @@ import pytest
 import graphnn as gn
 from graphnn.emit.target import host
 from graphnn.lower.builder import lower
-from graphnn.schedule.algorithms import algorithm
+from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.correlations import Correlation
 from graphnn.schedule.filtering import filter_correlations
 from graphnn.schedule.machine import Machine
@@ -43,9 +43,9 @@ def plan_of(c, m):
     if not isinstance(c, Correlation) or not c.filters_in_lanes:
         return None
     ways = [w for w in (c.windows.row, c.windows.column) if w is not None]
-    found = [algorithm(size, w.size) for w, size in zip(ways, m[-len(ways) :], strict=True)]
+    found = [Algorithm(size, w.size) for w, size in zip(ways, m[-len(ways) :], strict=True)]
     tiles = np.prod([-(-w.places // a.m) for w, a in zip(ways, found, strict=True)])
-    return Plan(*[algorithm(1, 1)] * (2 - len(ways)), *found, int(tiles))
+    return Plan(*[Algorithm(1, 1)] * (2 - len(ways)), *found, int(tiles))
 
 
 def filtering_by(m):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphnn.lower.ir import Let
-from graphnn.schedule.algorithms import algorithm
+from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.linear_maps import Lets, nested
 from graphnn.simplify.expr import Const, Local, Op
 
@@ -62,7 +62,7 @@ def test_a_product_with_a_matrix(matrix, most):
 
 @pytest.mark.parametrize("matrix", ["outputs", "kernel", "data"])
 def test_the_same_on_both_sides(matrix):
-    first, second = (np.array(getattr(algorithm(*sizes), matrix)) for sizes in ((2, 3), (4, 3)))
+    first, second = (np.array(getattr(Algorithm(*sizes), matrix)) for sizes in ((2, 3), (4, 3)))
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (first.shape[1], second.shape[1])).astype(object)
     lets = Lets("v", None, [])
