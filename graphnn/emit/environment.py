@@ -62,6 +62,8 @@ class Environment:
         self.vector_axis: str | None = None
         self.mask: Mask | None = None
         self.varying: frozenset[str] = frozenset()
+        # Buffers whose vectors are whole cache lines here, and go past the caches.
+        self.past_cache: frozenset[str] = frozenset()
         # Values computed on every path to here, by expression and lanes, and the names that they depend on.
         self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
         self.mentioned: set[str] = set()  # all names that known values have depended on so far

@@ -14,6 +14,7 @@ from graphnn.lower.ir import Stored
 from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Size, children, index_constant
 
+LINE = 64  # bytes of a cache line
 MEMORY: dict[Stored, str] = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8", "int8": "i8"}
 
 
@@ -183,7 +184,9 @@ class Expressions(Environment):
         elif buffer.dtype == "bool":
             result = w.convert("zext", result, vector_type(element, self.lanes))
         self.check_bounds(name, index)
-        if self.lanes == 1 or (self.mask is None and self.is_contiguous(offset)):
+        if name in self.past_cache:
+            w.do(f"store {result}, {self.address(name, offset)}, align {LINE}, !nontemporal !{{i32 1}}")
+        elif self.lanes == 1 or (self.mask is None and self.is_contiguous(offset)):
             w.do(f"store {result}, {self.address(name, offset)}, align {align}")
         elif self.is_contiguous(offset):
             self.masked_store(result, self.address(name, offset), align)

@@ -105,7 +105,7 @@ class _Spelling:
         self.tokens.append(self.arrays.setdefault(name, len(self.arrays)))
         if new:
             buffer = self.buffers[name]
-            self.tokens += (buffer.dtype, buffer.narrow, buffer.shape, buffer.layout)
+            self.tokens += (buffer.dtype, buffer.narrow, buffer.streamed, buffer.shape, buffer.layout)
 
     def body(self, body: Body) -> None:
         self.tokens.append(len(body))

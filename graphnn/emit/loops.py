@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial, reduce
 
-from graphnn.emit.access import bound_by, expressions_in, invariants, written_by
+from graphnn.emit.access import bound_by, expressions_in, invariants, offset_of, slope, written_by
 from graphnn.emit.crossing import emit_by_rows
 from graphnn.emit.environment import Mask
+from graphnn.emit.expression import LINE
 from graphnn.emit.folds import CHAINS, Folds
 from graphnn.emit.tile import emit_contract
 from graphnn.emit.transpose import crossing_loads, emit_crossing
-from graphnn.emit.writer import constant, lanes_of
+from graphnn.emit.writer import Value, constant, lanes_of
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store
 from graphnn.lower.printer import header
-from graphnn.schedule.affine import known_extent
+from graphnn.schedule.affine import ONE, known_extent
+from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import COMBINE, Const, Expr, Load, Op, Range, walk
 
 
@@ -117,17 +120,50 @@ class EmitContext(Folds):
             full = w.binary("add", lo, w.binary("and", span_value, constant("i64", -lanes)))
             bodies, ragged = 2, True
         if bodies:
-            with (
-                self.scope(changed),
-                w.loop(lo, full, step=lanes) as handle,
-                self.lockstep(loop.axis, handle.index, lanes),
-            ):
-                self.statements(loop.body)
+            self.whole_vectors(loop, lo, full, lanes)
         if ragged:
             with w.when(w.compare("icmp slt", full, hi)), self.scope(changed), self.lockstep(loop.axis, full, lanes):
                 positions = w.binary("add", self.widen(full), self.iota())
                 self.mask = Mask(w.compare("icmp slt", positions, self.widen(hi)), occupied=True)
                 self.statements(loop.body)
+
+    def whole_vectors(self, loop: For, lo: Value, hi: Value, lanes: int) -> None:
+        """Vectors without a mask. What goes past the caches does so if its first line begins with a vector."""
+        offsets = {
+            s.buffer: offset_of(self.declared[s.buffer], s.index)
+            for s in loop.body
+            if isinstance(s, Store) and self.declared[s.buffer].streamed
+        }
+        lines = all(lanes * BYTES[self.declared[name].stored] == LINE for name in offsets)
+        if (
+            self.checks is not None
+            or not offsets
+            or not lines
+            or any(slope(offset, loop.axis) != ONE for offset in offsets.values())
+        ):
+            self.vectors(loop, lo, hi, lanes)
+            return
+        w = self.writer
+        with self.axis(loop.axis, lo):
+            starts = [self.address(name, offset) for name, offset in offsets.items()]
+        rest = reduce(partial(w.binary, "or"), (w.convert("ptrtoint", start, "i64") for start in starts))
+        whole = w.compare("icmp eq", w.binary("and", rest, constant("i64", LINE - 1)), constant("i64", 0))
+        for test, past in (
+            (whole, frozenset(offsets)),
+            (w.binary("xor", whole, constant("i1", 1)), frozenset[str]()),
+        ):
+            with w.when(test), self.scope():
+                self.past_cache = past
+                self.vectors(loop, lo, hi, lanes)
+        self.past_cache = frozenset()
+
+    def vectors(self, loop: For, lo: Value, hi: Value, lanes: int) -> None:
+        with (
+            self.scope(written_by(loop.body)),
+            self.writer.loop(lo, hi, step=lanes) as handle,
+            self.lockstep(loop.axis, handle.index, lanes),
+        ):
+            self.statements(loop.body)
 
     def lanes_for(self, loop: For) -> int:
         """As many lanes as a vector of the widest float in the nest has; no more than a short loop can fill."""

@@ -200,5 +200,7 @@ def emit_kernel(unit: Unit, program: Program, name: str, form: Form, division: D
             sizes[FIRST.name], sizes[LAST.name] = stretch(writer, parts, *team)
             body = (share_of(nest, division),)
     context.statements(body)
+    if any(b.buffer.streamed for b in bound.values()):
+        writer.do("fence seq_cst")  # no other store waits for those past the caches
     writer.do("ret i64 0")
     define(unit.module, f"hidden i64 @{name}({', '.join(parameters)})", scope, writer)

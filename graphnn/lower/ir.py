@@ -49,7 +49,8 @@ class Buffer:
     """A multi-dimensional array. `layout` lists the logical axes from slowest to fastest in memory.
 
     `also` names the arrays that live in it one after the other, beside the one that gave it its name. A `narrow` one
-    holds int64 numbers of which each lies in -128 .. 127, and takes a byte of memory.
+    holds int64 numbers of which each lies in -128 .. 127, and takes a byte of memory. A `streamed` one is written past
+    the caches.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Buffer:
     layout: tuple[int, ...]
     also: tuple[str, ...] = ()
     narrow: bool = False
+    streamed: bool = False
 
     @property
     def stored(self) -> Stored:

@@ -65,7 +65,8 @@ def _buffer(buffer: Buffer) -> str:
     row_major = buffer.layout == tuple(range(len(buffer.shape)))
     layout = "" if row_major else f" layout ({', '.join(map(str, buffer.layout))})"
     also = f", also {', '.join(buffer.also)}" if buffer.also else ""
-    return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{' in bytes' if buffer.narrow else ''}{layout}{also}"
+    memory = " in bytes" if buffer.narrow else " past the caches" if buffer.streamed else ""
+    return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{memory}{layout}{also}"
 
 
 def _ranges(ranges: tuple[Range, ...]) -> str:

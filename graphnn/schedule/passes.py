@@ -20,6 +20,7 @@ from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.narrow import narrow
 from graphnn.schedule.panels import block_panels
+from graphnn.schedule.past_cache import store_past_cache
 from graphnn.schedule.prepare import prepare
 from graphnn.schedule.reuse import reuse
 from graphnn.schedule.split_reductions import split_reductions
@@ -38,8 +39,8 @@ class Pass(NamedTuple):
 # their producers; stores reach their states before fusion, so that an update joins the contraction that computes its
 # gradient; layouts are set before fusion, so that nests agree on their lanes; correlations are filtered after it, so
 # that what follows them is computed tile by tile, too; panels and streams are for what is a contraction then. What
-# outlives a call is set apart when all statements are made. Arrays take each other's place at last: the other passes
-# rely on one name for each.
+# outlives a call is set apart when all statements are made. Arrays take each other's place late: the other passes
+# rely on one name for each. What is then written once may go past the caches.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -57,6 +58,7 @@ PASSES = (
     Pass("prepare", prepare),
     Pass("narrow", narrow),
     Pass("reuse", reuse),
+    Pass("past_cache", store_past_cache),
 )
 
 
