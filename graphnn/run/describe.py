@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graphnn.emit.access import written_by
+from graphnn.emit.access import prepared_statements, written_by
 from graphnn.emit.module import EmittedModule
 from graphnn.emit.target import Target
 from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.lower.printer import header
 from graphnn.run.manifest import BufferSpec, Manifest, Outputs
 from graphnn.schedule.memory import MemoryPlan
-from graphnn.schedule.statements import statements
+from graphnn.schedule.statements import reads, statements
 from graphnn.simplify.expr import Expr, Load
 
 
@@ -31,7 +31,7 @@ def manifest_of(
 
     Raises BoundaryError where the parts do not fit together.
     """
-    written = written_by(program.body)
+    written, used = written_by(program.body), reads(program.body[prepared_statements(program) :])
     return Manifest(
         name=program.name,
         sizes=program.sizes,
@@ -54,6 +54,7 @@ def manifest_of(
         kernels=tuple(_kernel_line(s, emitted.shared.get(k)) for k, s in enumerate(program.body)),
         parallel=emitted.parallel,
         steps=emitted.steps,
+        passing=tuple(b.name for b in program.buffers if b.role == "prepared" and b.name not in used),
     )
 
 

@@ -81,6 +81,7 @@ class Manifest:
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage ("emit": LLVM's), `kernels` a line per statement, as `Executable.kernels` says. A `parallel` entry runs in
     several threads where it is given them. `steps` is a function of the code that makes many steps, "" for none.
+    `passing` are the prepared buffers that nothing but what prepares others reads.
     `tuning` tells what was measured, if anything was. `processor` is the one for which the target was chosen.
     """
 
@@ -106,6 +107,7 @@ class Manifest:
     processor: str = field(default_factory=processor)
     parallel: bool = False
     steps: str = ""
+    passing: tuple[str, ...] = ()
     tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
@@ -135,6 +137,7 @@ class Manifest:
             ok = name in inputs and inputs[name].dtype in ("float32", "float64") and inputs[name].shape
             _require(bool(ok), f"distribution {name}: not an input of floats with at least one axis")
         _require(set(self.updates) <= {b.name for b in self.states}, f"updates {self.updates}: not all are states")
+        _require(set(self.passing) <= {b.name for b in self.prepared}, f"passing {self.passing}: not all are prepared")
         planned = {lifetime.name for lifetime in self.memory.lifetimes}
         _require(planned <= {b.name for b in self.of("temp")}, f"memory plan of {sorted(planned)}: not all are temps")
         given = set(self.outputs.buffers)
@@ -175,7 +178,7 @@ class Manifest:
             "target": asdict(self.target),
             "tuning": None if self.tuning is None else self.tuning.to_json(),
             **{name: [list(pair) for pair in sorted(getattr(self, name).items())] for name in ("checks", "origins")},
-            **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels")},
+            **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels", "passing")},
             **{name: dict(getattr(self, name)) for name in ("stages", "versions")},
         }
 
@@ -277,5 +280,6 @@ _READERS: dict[str, Any] = {
     "processor": read_text,
     "parallel": _read_flag,
     "steps": read_text,
+    "passing": read_texts,
     "tuning": lambda data: None if data is None else Tuning.from_json(data),
 }

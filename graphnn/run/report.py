@@ -45,11 +45,15 @@ def memory_table(manifest: Manifest) -> str:
 
 
 def _prepared(manifest: Manifest) -> list[str]:
-    """The arrays that are computed once for each version of the states, and the bytes of all."""
-    found = [(b, prod(evaluate(d, {}) for d in b.shape) * b.numpy_dtype.itemsize) for b in manifest.prepared]
-    lines = [f"  {_short(b.name)}: {b.dtype}[{', '.join(map(text, b.shape))}], {size} bytes" for b, size in found]
-    total = sum(size for _, size in found)
-    return [f"prepared once for each version of the state, {total} bytes:", *lines] if found else []
+    """The arrays that are computed once for each version of the states, and the bytes of those that are kept."""
+    sizes = {b.name: prod(evaluate(d, {}) for d in b.shape) * b.numpy_dtype.itemsize for b in manifest.prepared}
+    lines = [
+        f"  {_short(b.name)}: {b.dtype}[{', '.join(map(text, b.shape))}], {sizes[b.name]} bytes"
+        f"{', then dropped' if b.name in manifest.passing else ''}"
+        for b in manifest.prepared
+    ]
+    total = sum(size for name, size in sizes.items() if name not in manifest.passing)
+    return [f"prepared once for each version of the state, {total} bytes:", *lines] if lines else []
 
 
 def _summary(manifest: Manifest, total: int | None) -> str:

@@ -66,8 +66,10 @@ class BoundStates:
 
 
 def held_positions(manifest: Manifest) -> tuple[int, ...]:
-    """Where the states, and then the prepared arrays, stand in the entry's table of pointers."""
-    return tuple(k for role in ("state", "prepared") for k, b in enumerate(manifest.buffers) if b.role == role)
+    """Where the states, and then the prepared arrays that are kept, stand in the entry's table of pointers."""
+    found = {b.name: k for k, b in enumerate(manifest.buffers)}
+    kept = (b for b in manifest.prepared if b.name not in manifest.passing)
+    return tuple(found[b.name] for b in (*manifest.states, *kept))
 
 
 def bind_states(manifest: Manifest, source: StateSource) -> BoundStates:

@@ -100,6 +100,22 @@ def test_prepared_once_for_each_version() -> None:
     assert program._call.states().prepared is not first
 
 
+def test_what_only_prepares_others_is_dropped() -> None:
+    """The packed kernel that the filtered one was made of."""
+    net = gn.Network()
+    y = gn.conv2d(net.input("x", (1, 64, 10, 10)), 64, 3, name="c")
+    program = gn.compile(y)
+    packed, filtered = program.memory.split("prepared once for each version of the state, ")[1].splitlines()[1:3]
+    assert "c.W.packed in F(" in filtered
+    assert filtered.endswith(" bytes")
+    assert packed.endswith(", then dropped")
+    x = np.random.default_rng(0).normal(size=(1, 64, 10, 10)).astype(np.float32)
+    first = program(x=x)
+    (kept,) = program._call.states().prepared
+    assert f"{kept.nbytes} bytes" in filtered
+    assert np.allclose(first, gn.compile(y, disable=["prepare"])(x=x))
+
+
 def test_a_value_cannot_be_changed_behind_the_version() -> None:
     net, _, _ = network()
     view = net.state["c.W"]
