@@ -13,6 +13,7 @@ import pytest
 
 import graphnn as gn
 from graphnn import pipeline, stages
+from graphnn.collector import collector_paused
 from graphnn.run.cache import Cache
 
 X = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
@@ -230,4 +231,22 @@ def test_the_collector_of_cycles_is_off_during_a_compile_and_then_as_before(
         assert seen == [False, False]
         assert gc.isenabled() == enabled
     finally:
+        (gc.enable if before else gc.disable)()
+
+
+def test_what_a_compile_leaves_is_not_walked_through_at_once() -> None:
+    made: list[list[int]] = []
+    before = gc.isenabled()
+    gc.enable()
+    try:
+        with collector_paused():
+            made += [[n] for n in range(10_000)]
+        young = {id(known) for known in gc.get_objects(generation=0)}
+        assert not any(id(one) in young for one in made)
+        gc.freeze()
+        with collector_paused():
+            pass
+        assert gc.get_freeze_count()  # what others have frozen stays so
+    finally:
+        gc.unfreeze()
         (gc.enable if before else gc.disable)()

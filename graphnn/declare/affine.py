@@ -8,35 +8,53 @@ simplify_index(Mod(M*i + j, M))          -> j
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
 
 from graphnn.errors import GraphError
 
 Sizes = Mapping[sympy.Symbol, sympy.Expr]  # the extent of each axis
+_KEPT = 2**13  # indices of which a fact is remembered: those of a network of some hundred layers
 
 
+@lru_cache(_KEPT)
+def expanded(expr: sympy.Expr) -> sympy.Expr:
+    """sympy's expansion of an index, which layers and passes ask for again."""
+    return expr if _is_expanded(expr) else sympy.expand(expr)
+
+
+def _is_expanded(expr: sympy.Expr) -> bool:
+    """Whether an index is seen to be a sum of products of numbers and symbols: 2*i0 + N*i1 - 1."""
+    for term in sympy.Add.make_args(expr):
+        if not all(f.is_Symbol or f.is_Rational for f in (term.args if term.is_Mul else (term,))):
+            return False
+    return True
+
+
+@lru_cache(_KEPT)
 def quotient(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
     """floor(a/d) -> (a, d) with integer coefficients; None for anything else."""
     if not isinstance(expr, sympy.floor):
         return None
     numerator, denominator = sympy.fraction(sympy.together(expr.args[0]))
-    return sympy.expand(numerator), denominator
+    return expanded(numerator), denominator
 
 
-def linear_terms(expr: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+@lru_cache(_KEPT)
+def linear_terms(expr: sympy.Expr) -> tuple[tuple[sympy.Expr, sympy.Expr], ...]:
     """An affine expression as (coefficient, atom) pairs; the constant part has atom 1.
 
     Atoms are axes, integer accesses, quotients and remainders; coefficients hold integers and sizes only.
     """
     pairs = []
-    for term in sympy.Add.make_args(sympy.expand(expr)):
+    for term in sympy.Add.make_args(expanded(expr)):
         atoms = [f for f in sympy.Mul.make_args(term) if _is_atom(f)]
         if len(atoms) > 1:
             raise GraphError(f"the index {expr} is not quasi-affine: it multiplies {atoms[0]} by {atoms[1]}")
         atom = atoms[0] if atoms else sympy.S.One
         pairs.append((term / atom, atom))
-    return pairs
+    return tuple(pairs)
 
 
 def _is_atom(factor: sympy.Expr) -> bool:
@@ -85,18 +103,21 @@ def _quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> bool:
 
 def extremes(expr: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Expr] | None:
     """The smallest and the largest value over nonempty axes; None where it cannot be told."""
-    low, high = sympy.S.Zero, sympy.S.Zero
+    low: list[sympy.Expr] = []
+    high: list[sympy.Expr] = []
     for coefficient, atom in linear_terms(expr):
         bounds = _atom_extremes(atom, sizes)
         if bounds is None:
             return None
         if coefficient.is_nonnegative:
-            low, high = low + coefficient * bounds[0], high + coefficient * bounds[1]
+            least, most = bounds
         elif coefficient.is_nonpositive:
-            low, high = low + coefficient * bounds[1], high + coefficient * bounds[0]
+            most, least = bounds
         else:
             return None
-    return sympy.expand(low), sympy.expand(high)
+        low.append(coefficient * least)
+        high.append(coefficient * most)
+    return expanded(sympy.Add(*low)), expanded(sympy.Add(*high))
 
 
 def _atom_extremes(atom: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Expr] | None:
@@ -120,8 +141,10 @@ def _atom_extremes(atom: sympy.Expr, sizes: Sizes) -> tuple[sympy.Expr, sympy.Ex
 
 def _divide(bound: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
     """floor(bound / divisor), where (N*d - 1)/d is known to be N - 1."""
+    if bound.is_Integer and divisor.is_Integer and divisor > 0:
+        return sympy.Integer(int(bound) // int(divisor))
     whole, rest = sympy.S.Zero, sympy.S.Zero
-    for term in sympy.Add.make_args(sympy.expand(bound)):
+    for term in sympy.Add.make_args(expanded(bound)):
         ratio = sympy.cancel(term / divisor)
         if ratio.is_integer:
             whole += ratio
@@ -138,8 +161,10 @@ def never_negative(expr: sympy.Expr) -> bool:
     """Whether an expression of sizes is at least 0 whatever they are: H - 2*floor(H/2) is H mod 2."""
     if expr.is_nonnegative:
         return True
-    exact = sympy.Add(*map(_by_remainder, sympy.Add.make_args(sympy.expand(expr))))
-    return bool(sympy.expand(exact).is_nonnegative)
+    if not expr.has(sympy.floor):
+        return bool(expanded(expr).is_nonnegative)
+    exact = sympy.Add(*map(_by_remainder, sympy.Add.make_args(expanded(expr))))
+    return bool(expanded(exact).is_nonnegative)
 
 
 def _by_remainder(term: sympy.Expr) -> sympy.Expr:
@@ -160,7 +185,13 @@ def _where_positive(expr: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
 def simplify_index(expr: sympy.Expr, sizes: Sizes) -> sympy.Expr:
     """The same index without the quotients and remainders that the axes' ranges decide."""
     if not expr.has(sympy.floor, sympy.Mod):
-        return sympy.expand(expr)
+        return expanded(expr)
+    return _simplify(expr, frozenset((s, sizes[s]) for s in expr.free_symbols if s in sizes))
+
+
+@lru_cache(_KEPT)
+def _simplify(expr: sympy.Expr, extents: frozenset[tuple[sympy.Symbol, sympy.Expr]]) -> sympy.Expr:
+    sizes = dict(extents)
     if isinstance(expr, sympy.Mod):
         inner, divisor = simplify_index(expr.args[0], sizes), expr.args[1]
         _, rest = _split(inner, divisor)
@@ -174,30 +205,41 @@ def simplify_index(expr: sympy.Expr, sizes: Sizes) -> sympy.Expr:
         if rest == 0 or _within(rest, divisor, sizes):
             return whole
         return whole + _coarsen(rest, divisor, sizes)
-    return _rejoin(sympy.expand(expr.func(*(simplify_index(a, sizes) for a in expr.args))))
+    return _rejoin(expanded(expr.func(*(simplify_index(a, sizes) for a in expr.args))))
 
 
 def _rejoin(expr: sympy.Expr) -> sympy.Expr:
     """d*floor(x/d) + Mod(x, d) -> x."""
     for remainder in sorted(expr.atoms(sympy.Mod), key=sympy.default_sort_key):
         number, divisor = remainder.args
-        whole = sympy.expand(divisor * sympy.floor(number / divisor))
+        whole = expanded(divisor * sympy.floor(number / divisor))
         terms = sympy.Add.make_args(expr)
         if remainder in terms and all(t in terms for t in sympy.Add.make_args(whole)):
-            return _rejoin(sympy.expand(expr - remainder - whole + number))
+            return _rejoin(expanded(expr - remainder - whole + number))
     return expr
 
 
 def _split(expr: sympy.Expr, divisor: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
     """expr = divisor*whole + rest, where `rest` collects the terms that `divisor` does not divide."""
-    whole, rest = sympy.S.Zero, sympy.S.Zero
-    for term in sympy.Add.make_args(sympy.expand(expr)):
-        ratio = sympy.cancel(term / divisor)
-        if ratio.is_integer and sympy.fraction(ratio)[1] == 1:
-            whole += ratio
+    whole: list[sympy.Expr] = []
+    rest: list[sympy.Expr] = []
+    for term in sympy.Add.make_args(expanded(expr)):
+        ratio = _whole_ratio(term, divisor)
+        if ratio is None:
+            rest.append(term)
         else:
-            rest += term
-    return whole, rest
+            whole.append(ratio)
+    return sympy.Add(*whole), sympy.Add(*rest)
+
+
+def _whole_ratio(term: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr | None:
+    """term/divisor where it is a product of integers and sizes."""
+    if divisor.is_Integer:
+        number, factor = term.as_coeff_Mul()
+        if number.is_Integer and factor.is_integer:
+            return None if number % divisor else number / divisor * factor
+    ratio = sympy.cancel(term / divisor)
+    return ratio if ratio.is_integer and sympy.fraction(ratio)[1] == 1 else None
 
 
 def _within(rest: sympy.Expr, divisor: sympy.Expr, sizes: Sizes) -> bool:

@@ -11,6 +11,7 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_negative, simplify_index
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
+from graphnn.declare.substitute import substitute
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
 
@@ -52,7 +53,8 @@ def bind_definition(
         if reducer in ("max", "min") and isinstance(body, Guarded):
             entry, condition = body.args
             guard, body = sympy.And(guard, condition, *_inside(by_name[entry.operand], entry, sizes)), entry
-    body = body.replace(Guarded, lambda entry, c: _read_or_zero(by_name[entry.operand], entry, c, sizes))
+    if body.has(Guarded):
+        body = body.replace(Guarded, lambda entry, c: _read_or_zero(by_name[entry.operand], entry, c, sizes))
     renaming = {e.axis: axis_symbol(f"i{n}") for n, e in enumerate(axes)}
     renaming |= {e.axis: axis_symbol(f"r{n}") for n, e in enumerate(reduced)}
     canonical = {renaming[a]: _size(op, a, sizes) for a in renaming}
@@ -66,7 +68,7 @@ def bind_definition(
                 f"{op}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
                 f"but the operand given has shape {_shape(slot)}"
             )
-        index = tuple(i.xreplace(shown).xreplace(renaming) for i in entry.index)
+        index = tuple(substitute(i, {**renaming, **shown}) for i in entry.index)
         for expression in index:
             check_quasi_affine(expression, set(canonical) | set(shown.values()))
         index = tuple(simplify_index(i, canonical) for i in index)
@@ -75,7 +77,8 @@ def bind_definition(
         symbol = access_symbol(len(accesses), slot.type.dtype)
         accesses.append(Access(symbol, slot.position, index))
         shown[entry] = symbol
-    body, guard = body.xreplace(shown).xreplace(renaming), guard.xreplace(shown).xreplace(renaming)
+    symbols = {**renaming, **shown}
+    body, guard = substitute(body, symbols), substitute(guard, symbols)
     known = set(canonical) | {a.symbol for a in accesses} | {s for size in sizes.values() for s in size.free_symbols}
     for stray in sorted((body.free_symbols | guard.free_symbols) - known, key=str) if checked else ():
         extents = (*sizes.values(), *(dim for slot in slots for dim in slot.type.shape))

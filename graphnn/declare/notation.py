@@ -15,6 +15,7 @@ from types import EllipsisType
 from typing import Any
 
 import sympy
+from sympy.core.assumptions import _assume_defined
 from sympy.logic.boolalg import Boolean
 
 from graphnn.errors import GraphError
@@ -126,6 +127,12 @@ class IntegerEntry(Entry):
     """An element of an integer operand, usable as an index."""
 
     is_integer = True
+
+
+# Nothing else is ever known of an element. sympy would find that out for each one, 1 ms for each question.
+for _kind in (Entry, IntegerEntry):
+    for _fact in _assume_defined:
+        _kind.default_assumptions.setdefault(_fact, None)
 
 
 def dimension(operand: str, number: int) -> sympy.Symbol:

@@ -21,6 +21,7 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType, Recipe, Step
 from graphnn.declare.notation import Operand, Reduction, axis_symbol
+from graphnn.declare.substitute import substitute
 from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import Ties, differentiate
 from graphnn.derive.solve import is_always, solve_indices
@@ -77,8 +78,10 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
     solution = solve_indices(access.index, targets, sizes, order)
     sizes = solution.sizes
 
+    places = solution.values | {t: e.xreplace(solution.values) for t, e in formula.entries.items()}
+
     def place(expr: sympy.Expr) -> sympy.Expr:
-        placed = expr.xreplace(formula.entries).xreplace(solution.values)
+        placed = substitute(expr, places)
         return placed.xreplace({c: sympy.true for c in placed.atoms(Relational) if is_always(c, sizes)})
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))

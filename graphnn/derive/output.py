@@ -10,8 +10,9 @@ not determine the exponential, a quotient in it may: silu = t*s with s = 1/(1 + 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import sympy
 
@@ -22,13 +23,21 @@ QUOTIENT = sympy.Symbol("s", real=True)
 _EXPONENTIAL = sympy.Symbol("E", positive=True)
 
 
+Lines = tuple[tuple[str, sympy.Expr], ...]  # (rule, expression)
+
+
 @dataclass(frozen=True, slots=True)
 class ThroughOutput:
-    """f' in terms of what `means` defines: the output `OUTPUT`, or a quotient in it. Lines are (rule, expression)."""
+    """f' in terms of what `means` defines: the output `OUTPUT`, or a quotient in it. `tell` gives the way there."""
 
     result: sympy.Expr
-    steps: tuple[tuple[str, sympy.Expr], ...]
+    tell: Callable[[], Lines]
     means: tuple[sympy.Symbol, sympy.Expr]
+
+    @property
+    def steps(self) -> Lines:
+        """The way to the result, as people read it: its lines are factored, which no compile waits for."""
+        return self.tell()
 
 
 @cache
@@ -36,7 +45,8 @@ def through_output(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Exp
     """The derivative written in the output alone, where that is possible and cheaper; else None."""
     if body.free_symbols != {symbol} or body == symbol or not derivative.has(symbol):
         return None
-    for candidate in (_by_exponential(OUTPUT, body, symbol, derivative), _by_substitution(body, derivative)):
+    for find in (_by_exponential, _by_substitution):
+        candidate = find(OUTPUT, body, symbol, derivative)
         if candidate and not candidate.result.has(symbol) and cost(candidate.result) < cost(derivative):
             return candidate
     return None
@@ -52,14 +62,20 @@ def through_quotient(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.E
         found = _by_exponential(QUOTIENT, quotient, symbol, derivative)
         if found and cost(found.result) < cost(derivative):
             named = ("name a quotient", sympy.Eq(QUOTIENT, quotient, evaluate=False))
-            return replace(found, steps=(named, *found.steps))
+            return replace(found, tell=partial(_after, named, found.tell))
     return None
 
 
-def _by_substitution(body: sympy.Expr, derivative: sympy.Expr) -> ThroughOutput:
+def _after(line: tuple[str, sympy.Expr], tell: Callable[[], Lines]) -> Lines:
+    return (line, *tell())
+
+
+def _by_substitution(
+    name: sympy.Symbol, body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Expr
+) -> ThroughOutput:
     """sqrt: f' = 1/(2*sqrt(t)) holds f itself."""
-    result = derivative.subs(body, OUTPUT)
-    return ThroughOutput(result, (("substitute the output", result),), (OUTPUT, body))
+    result = derivative.subs(body, name)
+    return ThroughOutput(result, lambda: (("substitute the output", result),), (name, body))
 
 
 def _by_exponential(
@@ -99,16 +115,16 @@ def _by_exponential(
     result = min((grouped, factored, sympy.expand(reduced)), key=cost)
     if result.has(_EXPONENTIAL):
         return None
-    return ThroughOutput(
-        result,
-        (
+
+    def tell() -> Lines:
+        return (
             ("write with one exponential", sympy.Eq(name, function, evaluate=False)),
             ("solve for it", sympy.Eq(_EXPONENTIAL**exponent, tidy(sympy.factor(solution)), evaluate=False)),
             ("the derivative with one exponential", sympy.factor(slope)),
             ("put the solution in", result),
-        ),
-        (name, body),
-    )
+        )
+
+    return ThroughOutput(result, tell, (name, body))
 
 
 def _solve(function: sympy.Expr, value: sympy.Expr) -> tuple[int, sympy.Expr] | None:

@@ -27,7 +27,7 @@ class StepError(DeriveError):
 def expand_primitives(body: sympy.Expr) -> sympy.Expr:
     """log1p(u) -> log(1 + u): the scalar primitives by their definitions, which sympy can differentiate."""
     for primitive, definition in PRIMITIVES.items():
-        body = body.replace(primitive, definition)
+        body = body.replace(primitive, definition) if body.has(primitive) else body
     return body
 
 
@@ -44,6 +44,8 @@ def select_extremes(body: sympy.Expr) -> sympy.Expr:
 
         return replacement
 
+    if not body.has(sympy.Max, sympy.Min):
+        return body
     return body.replace(sympy.Max, choose(True)).replace(sympy.Min, choose(False))
 
 
@@ -62,19 +64,28 @@ def _join_signs(product: sympy.Expr) -> sympy.Expr:
 
 def differentiate(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> sympy.Expr:
     """d body / d symbol. StepError where the body is a step of that symbol: it has no useful derivative."""
-    smooth = select_extremes(expand_primitives(body))
-    flat = {
-        step: sympy.Dummy() for step in sorted(smooth.atoms(sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
-    }
-    derivative = sympy.diff(smooth.xreplace(flat), symbol).xreplace({held: step for step, held in flat.items()})
-    derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
-    derivative = derivative.replace(lambda e: e.is_Mul, _join_signs)
+    smooth, derivative = _differentiate(body, symbol)
     if derivative == 0 and smooth.has(symbol):
         raise StepError(
             f"{op}: the formula {smooth} is piecewise constant in {symbol}: a step is not differentiable "
             "(its derivative is 0 wherever it exists), so no gradient flows through it"
         )
     return derivative
+
+
+@cache
+def _differentiate(body: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, sympy.Expr]:
+    """(the body in functions that sympy differentiates, its derivative)."""
+    smooth = select_extremes(expand_primitives(body))
+    flat = {
+        step: sympy.Dummy() for step in sorted(smooth.atoms(sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
+    }
+    derivative = sympy.diff(smooth.xreplace(flat), symbol).xreplace({held: step for step, held in flat.items()})
+    if derivative.has(sympy.DiracDelta):
+        derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
+    if derivative.has(sympy.sign):
+        derivative = derivative.replace(lambda e: e.is_Mul, _join_signs)
+    return smooth, derivative
 
 
 _FLAT = (sympy.floor, sympy.ceiling, sympy.sign, sympy.Heaviside, Boolean)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.affine import extremes, linear_terms, quotient, simplify_index
+from graphnn.declare.affine import expanded, extremes, linear_terms, quotient, simplify_index
 from graphnn.declare.notation import Entry, axis_symbol
 from graphnn.simplify.inside import is_nonnegative
 
@@ -49,7 +49,7 @@ def solve_indices(
     solution = Solution(dict(sizes), free=list(order))
     sizes = solution.sizes
     for expression, target in _join_radices(index, targets, sizes):
-        substituted = sympy.expand(expression.xreplace(solution.values))
+        substituted = expanded(expression.xreplace(solution.values))
         equation, value = _without_quotient(substituted, target, solution)
         if not _solve_one(equation, value, sizes, solution):
             solution.conditions.append(sympy.Eq(equation, value))
@@ -102,7 +102,7 @@ def _digits_of(
             return None
         found.append((weight, low))
         left.remove(low)
-        weight = sympy.expand(weight * sizes[low[1]])
+        weight = expanded(weight * sizes[low[1]])
     bounds = extremes(number, sizes)
     complete = bounds is not None and (weight - 1 - bounds[1]).is_nonnegative
     return found if complete else None
@@ -123,12 +123,12 @@ def _radix_order(places: Sequence[tuple[sympy.Expr, sympy.Expr]]) -> list[int] |
     weight: sympy.Expr = sympy.S.One
     ordered: list[int] = []
     while remaining:
-        found = next((n for n in remaining if sympy.expand(places[n][0] - weight) == 0), None)
+        found = next((n for n in remaining if expanded(places[n][0] - weight) == 0), None)
         if found is None:
             return None
         remaining.remove(found)
         ordered.insert(0, found)
-        weight = sympy.expand(weight * places[found][1])
+        weight = expanded(weight * places[found][1])
     return ordered
 
 
@@ -147,12 +147,15 @@ def _without_quotient(equation: sympy.Expr, target: sympy.Expr, solution: Soluti
     remainder = next(b for b in map(axis_symbol, (f"p{n}" for n in itertools.count())) if b not in solution.sizes)
     solution.sizes[remainder] = divisor
     solution.free.append(remainder)
-    return numerator, sympy.expand(divisor * (target - rest)) + remainder
+    return numerator, expanded(divisor * (target - rest)) + remainder
 
 
 def _solve_one(
     equation: sympy.Expr, target: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution
 ) -> bool:
+    if equation in solution.free:
+        _assign(equation, expanded(target), sizes, solution)
+        return True
     if equation.has(sympy.floor, sympy.Mod):
         return False
     terms = linear_terms(equation)
@@ -169,8 +172,8 @@ def _solve_one(
     if not units and not whole:
         return False
     coefficient, axis = min(units or whole, key=lambda pair: (abs(pair[0]), solution.free.index(pair[1])))
-    rest = sympy.expand(target - (equation - coefficient * axis))
-    value = sympy.expand(rest / coefficient)
+    rest = expanded(target - (equation - coefficient * axis))
+    value = expanded(rest / coefficient)
     if coefficient not in (1, -1):
         if coefficient < 0:
             rest, coefficient = -rest, -coefficient
@@ -187,7 +190,7 @@ def _assign_digits(
     solution: Solution,
 ) -> None:
     total = digits[0][0] * sizes[digits[0][1]]
-    covered = isinstance(target, sympy.Symbol) and sympy.expand(sizes[target] - total) == 0
+    covered = isinstance(target, sympy.Symbol) and expanded(sizes[target] - total) == 0
     for place, (weight, axis) in enumerate(digits):
         value = sympy.floor(target / weight) if weight != 1 else target
         if place:
@@ -199,7 +202,7 @@ def _assign_digits(
 
 def _substitute(axis: sympy.Symbol, value: sympy.Expr, solution: Solution) -> None:
     """Solve for an axis, also in what was solved before."""
-    solution.values = {a: sympy.expand(v.xreplace({axis: value})) for a, v in solution.values.items()}
+    solution.values = {a: expanded(v.xreplace({axis: value})) if v.has(axis) else v for a, v in solution.values.items()}
     solution.conditions = [c.xreplace({axis: value}) for c in solution.conditions]
     solution.values[axis] = value
     solution.free.remove(axis)
@@ -207,5 +210,6 @@ def _substitute(axis: sympy.Symbol, value: sympy.Expr, solution: Solution) -> No
 
 def _assign(axis: sympy.Symbol, value: sympy.Expr, sizes: dict[sympy.Symbol, sympy.Expr], solution: Solution) -> None:
     _substitute(axis, value, solution)
-    if not (value in sizes and sympy.expand(sizes[value] - sizes[axis]) == 0):
+    extent = sizes.get(value)
+    if extent is None or not (extent == sizes[axis] or expanded(extent - sizes[axis]) == 0):
         solution.conditions += [sympy.Ge(value, 0), sympy.Lt(value, sizes[axis])]

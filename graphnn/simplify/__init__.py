@@ -4,6 +4,7 @@ in   a Network's nodes (definitions, still smooth)
 out  FormulaProgram: one formula per array that is materialised, and the Trace of rewrites that led to it
 
 mode.py        training or inference: one of two branches is left
+elements.py    what a formula reads, out of its way: layers share their algebra
 region.py      which nodes are materialised; inlining the others into them
 clipped.py     comparisons ask a saved maximum, not what it was taken of
 algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y

@@ -10,14 +10,16 @@ that is not taken is never multiplied in. Candidates are made, and the cheapest 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.substitute import substitute
 from graphnn.simplify.cost import cost
+from graphnn.simplify.elements import take_out
 
 _LARGEST = 400  # terms of the expanded polynomial; cancellation writes them out, and there is no short form beyond
 
@@ -47,6 +49,14 @@ def reduce_rational(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int] = lam
     """
     if not _may_cancel(expr):
         return expr
+    plain, elements = take_out(expr)
+    reduced = _reduce(plain, exposed)
+    return expr if reduced == plain else substitute(reduced, elements)
+
+
+@lru_cache(2**10)
+def _reduce(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int]) -> sympy.Expr:
+    """`reduce_rational` of numbered elements."""
     indicators: dict[sympy.Symbol, Boolean] = {}
     encoded = _encode(expr, indicators)
     atoms: dict[sympy.Expr, sympy.Symbol] = {}
@@ -57,9 +67,23 @@ def reduce_rational(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int] = lam
     candidates = _forms(plain)
     written = {_ray(sympy.expand(e.args[0]))[1]: e.args[0] for e in expr.atoms(sympy.exp)}
     shown = [_decode(_rewrite(join_exponentials(c.xreplace(restore)), written), indicators) for c in candidates]
-    return min(
-        [expr, *shown], key=lambda form: (exposed(form), cost(form))
-    )  # of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses
+    return _best([expr, *shown], exposed)
+
+
+def _best(forms: Iterable[sympy.Expr], exposed: Callable[[sympy.Expr], int]) -> sympy.Expr:
+    """The form with the fewest exposed exponentials, then the cheapest; `exposed`, which is dear, is asked last.
+
+    Of equals the first: g*(1 - exp(-s)) has digits that g - g*exp(-s) loses.
+    """
+    costs = {form: cost(form) for form in forms}
+    best, fewest = None, 0
+    for form in sorted(costs, key=lambda form: costs[form]):  # which keeps the order of equals
+        count = exposed(form)
+        if best is None or count < fewest:
+            best, fewest = form, count
+        if not fewest:
+            break
+    return best
 
 
 @lru_cache(2**10)

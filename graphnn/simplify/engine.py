@@ -10,20 +10,22 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.notation import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.bounded import as_product
+from graphnn.simplify.elements import take_out
 from graphnn.simplify.facts import Facts
 from graphnn.simplify.formula import Accuracy
 from graphnn.simplify.reductions import Sums, split_sum
 from graphnn.simplify.region import Assignment, contraction_factors, entries, inline, read, tidy_indices
 from graphnn.simplify.rules import Trace
 from graphnn.simplify.shift import ShiftedSum, find_shift, shift_exponentials
-from graphnn.simplify.stability import stabilise
+from graphnn.simplify.stability import stabilise, stable_forms
 
 
 def exposed_exponentials(form: sympy.Expr) -> int:
     """How many exponentials would be evaluated as such, and may overflow, once a formula is stabilised."""
     if not form.has(sympy.exp):
         return 0
-    return sum(not e.args[0].has(sympy.Abs) for e in stabilise("", form, Trace()).atoms(sympy.exp))
+    forms = stable_forms(take_out(form)[0])
+    return sum(not e.args[0].has(sympy.Abs) for e in (forms[-1][1] if forms else form).atoms(sympy.exp))
 
 
 @dataclass(slots=True)

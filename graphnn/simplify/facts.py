@@ -54,8 +54,10 @@ def find_extremes(assignments: Sequence[Assignment]) -> list[tuple[str, sympy.Ex
     """
     found = []
     for assignment in assignments:
+        if assignment.reducer not in ("max", "min"):
+            continue
         terms, results = (sympy.Mul(*(sympy.Max(0, e.size) for e in a)) for a in (assignment.reduced, assignment.axes))
-        if assignment.reducer in ("max", "min") and not terms.is_positive:
+        if not terms.is_positive:
             found.append((assignment.name, terms, results))
     return found
 

@@ -36,7 +36,7 @@ def _follows(quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr], con
 def is_nonnegative(quantity: sympy.Expr, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
     """Whether the smallest value of a quantity is known not to be negative."""
     try:
-        bounds = extremes(sympy.expand(quantity), sizes)
+        bounds = extremes(quantity, sizes)
     except GraphError:  # a product of axes: nothing is known
         return False
     return bounds is not None and never_negative(bounds[0])

@@ -21,7 +21,9 @@ from graphnn.declare.affine import simplify_index
 from graphnn.declare.definition import FLOATS, Definition, Extent
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.substitute import substitute
 from graphnn.simplify.cost import cost
+from graphnn.simplify.elements import outermost
 
 _REPEATED = 24  # additions; the same for a map that is read several times, unless it may cancel
 _LARGEST = 100  # additions; a map that would be larger with everything inlined becomes an array
@@ -74,7 +76,7 @@ def assignment_of(
         for access in definition.accesses:
             operand = operands[access.operand]
             shown[access.symbol] = read(operand.name, [i.xreplace(shown) for i in access.index], operand.dtype)
-        body, guard = definition.body.xreplace(shown), definition.guard.xreplace(shown)
+        body, guard = substitute(definition.body, shown), substitute(definition.guard, shown)
         left = tuple(e for e in reduced if e not in units)
         if reduced and not left and guard == sympy.true:
             return Assignment(node.name, axes, None, (), guard, body, definition.dtype)
@@ -213,18 +215,12 @@ def inline(expr: sympy.Basic, bodies: Mapping[str, Assignment]) -> sympy.Basic:
         source = bodies.get(entry.operand)
         if source is None:
             return entry.with_index(index)
-        return source.body.xreplace({e.axis: i for e, i in zip(source.axes, index, strict=True)})
+        moved = {e.axis: i for e, i in zip(source.axes, index, strict=True) if e.axis != i}
+        return substitute(source.body, moved) if moved else source.body
 
-    names = {e.operand for e in expr.atoms(Entry)}
-    if not names & bodies.keys():
+    if not any(e.operand in bodies for e in expr.atoms(Entry)):
         return expr
-    return expr.xreplace({e: visit(e) for e in _outermost(expr)})
-
-
-def _outermost(expr: sympy.Basic) -> list[Entry]:
-    if isinstance(expr, Entry):
-        return [expr]
-    return [e for arg in expr.args for e in _outermost(arg)]
+    return expr.xreplace({e: visit(e) for e in outermost(expr)})
 
 
 def tidy_indices(expr: sympy.Basic, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Basic:

@@ -12,13 +12,16 @@ log(1 + x), c*exp(x) - c    -> log1p(x), c*expm1(x)
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import sympy
 
 from graphnn.declare.scalars import expm1, log1p
+from graphnn.declare.substitute import substitute
 from graphnn.simplify.algebra import map_bottom_up, map_top_down
 from graphnn.simplify.bounded import hide_functions, rewrite_bounded
+from graphnn.simplify.elements import take_out
 from graphnn.simplify.heads import Erfc, Sigmoid
 from graphnn.simplify.rules import Trace
 
@@ -250,13 +253,32 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
 )
 
 
+def _is_rewritten(expr: sympy.Expr) -> bool:
+    """Whether an expression holds what a rewrite is about."""
+    heads = sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid
+    return expr.has(*heads) or any(map(is_exponential, expr.atoms(sympy.Pow)))
+
+
 def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:
     """All scalar rewrites, in order, each wherever it matches."""
-    if not expr.has(sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid) and not any(
-        map(is_exponential, expr.atoms(sympy.Pow))
-    ):
+    if not _is_rewritten(expr):
         return expr
-    for rule, rewrite in _ORDER:
-        visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic, rewrite_bounded) else map_bottom_up
-        expr = trace.record(node, rule, expr, visit(expr, rewrite))
+    plain, elements = take_out(expr)
+    for rule, after in stable_forms(plain):
+        expr = trace.record(node, rule, expr, substitute(after, elements))
     return expr
+
+
+@lru_cache(2**10)
+def stable_forms(expr: sympy.Expr) -> tuple[tuple[str, sympy.Expr], ...]:
+    """(rule, formula after it) of each scalar rewrite that changes a formula of numbered elements, in order."""
+    forms = []
+    for rule, rewrite in _ORDER:
+        if not _is_rewritten(expr):
+            break
+        visit = map_top_down if rewrite in (rewrite_tanh, rewrite_logistic, rewrite_bounded) else map_bottom_up
+        after = visit(expr, rewrite)
+        if after != expr:
+            forms.append((rule, after))
+        expr = after
+    return tuple(forms)
