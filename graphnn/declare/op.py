@@ -22,6 +22,7 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import Extent, OperandType, Recipe, Step
 from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, as_formula, axis_symbol, dimension
+from graphnn.declare.substitute import substitute
 from graphnn.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -136,19 +137,22 @@ class Op:
         constants = constants or {}
         values = {**self.attributes, **(attributes or {})}
         fixed = {sympy.Symbol(k): as_number(v, f"{self.name}: {k}") for k, v in values.items()}
-        body = self.body.replace(
-            lambda e: isinstance(e, Entry) and e.operand in constants, lambda e: constants[e.operand]
-        )
-        body = body.xreplace(
-            {s: fixed[sympy.Symbol(s.name)] for s in body.free_symbols if sympy.Symbol(s.name) in fixed}
-        )
+        body = self.body
+        if constants:
+            body = body.replace(
+                lambda e: isinstance(e, Entry) and e.operand in constants, lambda e: constants[e.operand]
+            )
+        if fixed:
+            body = body.xreplace(
+                {s: fixed[sympy.Symbol(s.name)] for s in body.free_symbols if sympy.Symbol(s.name) in fixed}
+            )
         names = [o for o in self.operands if o not in constants]
         slots = [Slot(o, n, t) for n, (o, t) in enumerate(zip(names, types, strict=True))]
         dims = {dimension(s.name, d): size for s in slots for d, size in enumerate(s.type.shape)}
         apart = self._keep_apart(types)
-        body = body.xreplace(apart).xreplace(dims)
+        body = substitute(substitute(body, apart), dims)
         batch = self._batch(slots, self.body)  # as written: x*0 has the shape of x
-        body = body.replace(lambda e: isinstance(e, Entry), lambda e: _expand(e, slots, batch))
+        body = substitute(body, _expansions(body, slots, batch))
         out = [apart.get(a, a) for a in self.out]
         axes = [a for item in out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
         sizes = {e.axis: e.size for e in batch}
@@ -214,6 +218,14 @@ class Op:
                             f"but {dim} in {where} (shape {slot.type.shape})"
                         )
         return {axis: size for axis, (size, _, _) in found.items()}
+
+
+def _expansions(body: sympy.Expr, slots: Sequence[Slot], batch: Sequence[Extent]) -> dict[sympy.Basic, sympy.Basic]:
+    """What each access becomes, those within the indices of others first."""
+    expanded: dict[sympy.Basic, sympy.Basic] = {}
+    for entry in sorted(body.atoms(Entry), key=lambda e: len(e.atoms(Entry))):
+        expanded[entry] = _expand(entry.with_index(i.xreplace(expanded) for i in entry.index), slots, batch)
+    return expanded
 
 
 def _expand(entry: Entry, slots: Sequence[Slot], batch: Sequence[Extent]) -> Entry:

@@ -78,10 +78,9 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
     solution = solve_indices(access.index, targets, sizes, order)
     sizes = solution.sizes
 
-    places = solution.values | {t: e.xreplace(solution.values) for t, e in formula.entries.items()}
-
     def place(expr: sympy.Expr) -> sympy.Expr:
-        placed = substitute(expr, places)
+        read = expr.free_symbols & formula.entries.keys()
+        placed = substitute(expr, solution.values | {t: formula.entries[t].xreplace(solution.values) for t in read})
         return placed.xreplace({c: sympy.true for c in placed.atoms(Relational) if is_always(c, sizes)})
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import sympy
 from sympy.logic.boolalg import Boolean
@@ -88,9 +89,10 @@ def assignment_of(
     return without([*inner, *outer]) if outer and not contraction_factors(assignment) else assignment
 
 
-def entries(expr: sympy.Basic) -> list[Entry]:
+@lru_cache(2**12)
+def entries(expr: sympy.Basic) -> tuple[Entry, ...]:
     """All accesses in an expression, in a fixed order."""
-    return sorted(expr.atoms(Entry), key=sympy.default_sort_key)
+    return tuple(sorted(expr.atoms(Entry), key=sympy.default_sort_key))
 
 
 def is_reindex(assignment: Assignment) -> bool:
@@ -138,6 +140,8 @@ def _read_or_zero(factor: sympy.Expr) -> Entry | None:
 
 def compared(assignment: Assignment) -> set[str]:
     """The arrays in equations of real numbers, such as x[i] == max: computed a second time they might round apart."""
+    if not (assignment.body.has(sympy.Eq) or assignment.guard.has(sympy.Eq)):
+        return set()
     equations = assignment.body.atoms(sympy.Eq) | assignment.guard.atoms(sympy.Eq)
     real = [e for e in equations if not all(side.is_integer for side in e.args)]
     return {entry.operand for equation in real for entry in entries(equation)}
@@ -178,7 +182,7 @@ def choose_roots(assignments: Sequence[Assignment], wanted: set[str]) -> set[str
     for a in assignments:
         inlined = cost(a.body) + sum(count * sizes.get(name, 0) for name, count in reads[a.name].items())
         limit = _LARGEST if uses[a.name] < 2 or is_rational(a.body) else _REPEATED
-        width = sum(widths.get(e.operand, 1) for e in a.body.atoms(Entry) if _moves_with_all(e, a.axes))
+        width = sum(widths.get(e.operand, 1) for e in entries(a.body) if _moves_with_all(e, a.axes))
         wide = width > _WIDE and uses[a.name] > 1 and not is_rational(a.body)
         if a.name not in reindex and not a.reducer and (inlined > limit or wide):
             roots.add(a.name)
@@ -218,7 +222,7 @@ def inline(expr: sympy.Basic, bodies: Mapping[str, Assignment]) -> sympy.Basic:
         moved = {e.axis: i for e, i in zip(source.axes, index, strict=True) if e.axis != i}
         return substitute(source.body, moved) if moved else source.body
 
-    if not any(e.operand in bodies for e in expr.atoms(Entry)):
+    if not any(e.operand in bodies for e in entries(expr)):
         return expr
     return expr.xreplace({e: visit(e) for e in outermost(expr)})
 
