@@ -17,7 +17,6 @@ import io
 import json
 import os
 import struct
-import zipfile
 import zlib
 from dataclasses import dataclass
 from os import PathLike
@@ -29,14 +28,14 @@ import numpy as np
 from graphnn.errors import BoundaryError
 from graphnn.run.arrays import Array, aligned_empty
 from graphnn.run.atomic import replacing
+from graphnn.run.container import read_members
 from graphnn.run.manifest import Manifest
 from graphnn.run.texts import PackedTexts, pack
 
 FORMAT = 5
 _DIGEST, _MANIFEST, _CODE, _TEXTS = "sha256", "manifest.json", "code.o", "texts.json.gz"
-# What zipfile, zlib, json and NumPy raise on damaged data.
+# What zlib, struct, json and NumPy raise on damaged data.
 _DAMAGE = (
-    zipfile.BadZipFile,
     zlib.error,
     struct.error,
     NotImplementedError,
@@ -64,6 +63,8 @@ def write(path: str | PathLike[str], archive: Archive, mode: int = 0o666) -> Non
 
     `mode` are its permissions, of which the process's umask takes some.
     """
+    import zipfile  # reading does without
+
     program = archive.manifest.to_json()
     members = {_CODE: archive.code, _TEXTS: pack(program.pop("stages"))}
     for number, state in enumerate(archive.states.values()):
@@ -89,9 +90,8 @@ def read(path: str | PathLike[str]) -> Archive:
 def parse(data: bytes, path: str | PathLike[str]) -> Archive:
     """The archive of a file's bytes. Raises BoundaryError, naming `path`, where they are damaged or of another form."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as container:
-            names = container.namelist()
-            members = {name: container.read(name) for name in names}
+        found_members = read_members(data)
+        names, members = [name for name, _ in found_members], dict(found_members)
         found, text = members.pop(_DIGEST, b""), members.pop(_MANIFEST)
         head = json.loads(text)
     except _DAMAGE as error:

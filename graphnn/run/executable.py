@@ -14,11 +14,11 @@ from graphnn.run.call import Call
 from graphnn.run.manifest import BufferSpec, Manifest
 from graphnn.run.states import StateSource
 from graphnn.run.threads import count_threads, load_program
-from graphnn.run.tuning import Tuning
 
 if TYPE_CHECKING:
     from graphnn.run.bound import Bound
     from graphnn.run.steps import Steps
+    from graphnn.run.tuning import Tuning
 
 
 class Executable:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-import llvmlite
 import numpy as np
 
 from graphnn import __version__
@@ -19,9 +18,11 @@ from graphnn.errors import BoundaryError, CompileError
 from graphnn.run.arrays import Array
 from graphnn.run.readers import read_integer, read_list, read_pairs, read_table, read_text, read_texts
 from graphnn.run.texts import PackedTexts
-from graphnn.run.tuning import Tuning
 from graphnn.schedule.memory import MemoryPlan, decode_extent, encode_extent
 from graphnn.simplify.expr import Const, DType, Expr, Role, Size, text, walk
+
+if TYPE_CHECKING:
+    from graphnn.run.tuning import Tuning
 
 _NUMPY: dict[DType, np.dtype[Any]] = {name: np.dtype(name) for name in get_args(DType)}
 
@@ -70,6 +71,12 @@ class Outputs:
                 return {key: arrays[name] for key, name in zip(self.keys, self.buffers, strict=True)}
 
 
+def _versions() -> dict[str, str]:
+    import llvmlite  # only a compile asks
+
+    return {"graphnn": __version__, "llvmlite": llvmlite.__version__}
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The description of one compiled program. Raises BoundaryError where its parts contradict each other.
@@ -101,9 +108,7 @@ class Manifest:
     origins: Mapping[int, str]
     stages: Mapping[str, str]
     kernels: tuple[str, ...]
-    versions: Mapping[str, str] = field(
-        default_factory=lambda: {"graphnn": __version__, "llvmlite": llvmlite.__version__}
-    )
+    versions: Mapping[str, str] = field(default_factory=_versions)
     processor: str = field(default_factory=processor)
     parallel: bool = False
     steps: str = ""
@@ -259,6 +264,14 @@ def _read_target(data: object) -> Target:
     raise TypeError(f"{data!r} is not a target")
 
 
+def _read_tuning(data: object) -> Tuning | None:
+    if data is None:
+        return None
+    from graphnn.run.tuning import Tuning  # few programs are
+
+    return Tuning.from_json(data)
+
+
 _READERS: dict[str, Any] = {
     "name": read_text,
     "sizes": read_texts,
@@ -281,5 +294,5 @@ _READERS: dict[str, Any] = {
     "parallel": _read_flag,
     "steps": read_text,
     "passing": read_texts,
-    "tuning": lambda data: None if data is None else Tuning.from_json(data),
+    "tuning": _read_tuning,
 }
