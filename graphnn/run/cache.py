@@ -1,6 +1,7 @@
 """Compiled programs on disk: a folder with one `.gnn` archive per key, found again by the next process.
 
-Beside them lie `.o` files, the objects of the runtime's own modules (`run/objects.py`): a SHA-256, and what it is of.
+Beside them lie `.o` files, the objects of the runtime's own modules (`run/objects.py`): the SHA-256 of the key and the
+object, then the object.
 
 A key is the SHA-256 of all that a compile depends on, so an entry is never out of date; what another version, another
 processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries
@@ -72,7 +73,7 @@ class Cache:
         except (BoundaryError, OSError):
             return None
         code = data[_DIGEST:]
-        if hashlib.sha256(code).digest() != data[:_DIGEST]:
+        if _digest(key, code) != data[:_DIGEST]:
             return None
         _mark_used(path)
         return code
@@ -90,7 +91,7 @@ class Cache:
         if _sources_changed():
             return
         with suppress(OSError), replacing(self.directory / f"{key}.o", 0o600) as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(_digest(key, code) + code)
 
     def entries(self) -> list[Entry]:
         """The programs, the one used last first."""
@@ -177,13 +178,13 @@ def source_state() -> str:
 
 
 def _read_sources() -> tuple[str, bool]:
-    """The SHA-256, and whether a file is younger than the process's import of graphnn."""
+    """The SHA-256, and whether a file was written since the process's import of graphnn; dates to come say nothing."""
     root = Path(__file__).parents[1]
     found, young = hashlib.sha256(), False
     for path in sorted(root.rglob("*.py")):
         content = path.read_bytes()
         found.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-        young |= path.stat().st_mtime > IMPORTED
+        young |= IMPORTED < path.stat().st_mtime <= time.time()
     return found.hexdigest(), young
 
 
@@ -211,6 +212,10 @@ def _read_own(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode) or _distrust(status):
             raise BoundaryError(f"{os.fspath(path)!r} is not a file of this user's own")
         return file.read()
+
+
+def _digest(key: str, code: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + code).digest()
 
 
 def _mark_used(path: Path) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from graphnn.emit.target import host
-from graphnn.run import cache as cache_module
 from graphnn.run import objects as subject
 from graphnn.run.cache import Cache
 from graphnn.run.jit import compile_object
@@ -47,7 +46,7 @@ def test_another_processor_or_version_has_another(folder, monkeypatch, change):
     if change == "processor":
         monkeypatch.setattr(subject, "processor", lambda: "other")
     elif change == "sources":
-        monkeypatch.setattr(cache_module, "_SOURCES", "other")
+        monkeypatch.setattr(subject, "source_state", lambda: "other")
     else:
         monkeypatch.setattr(subject.llvmlite, "__version__", "0.0")
     assert made()[1]
@@ -66,6 +65,13 @@ def test_damage_is_found_and_mended(folder, damage):
     (path,) = folder.glob("*.o")
     path.write_bytes(damage(path.read_bytes()))
     assert [made()[1], made()[1]] == [True, False]
+
+
+def test_the_object_of_another_key_is_none(folder):
+    made()
+    (path,) = folder.glob("*.o")
+    path.rename(folder / f"{'0' * 64}.o")
+    assert Cache(folder).find_object("0" * 64) is None
 
 
 def test_what_others_may_write_is_not_run(folder):
