@@ -120,3 +120,22 @@ def test_it_is_chosen_for_one_image_and_its_kernel_is_prepared():
 @pytest.mark.parametrize("options", [{"accuracy": "tight"}, {"disable": ["filtering"]}])
 def test_it_is_left_alone(options):
     assert "in F(" not in gn.compile(convolution(), until="schedule", **options).stage("schedule")
+
+
+@pytest.mark.parametrize("examples", [2, 16])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_each_window_and_no_other_image(examples, bad):
+    net = gn.Network()
+    x = net.input("x", (examples, 32, 13, 13))
+    w = net.parameter("w", (32, 32, 3, 3), init=gn.Normal(0.1))
+    y = gn.leaky_relu(gn.correlate(gn.leaky_relu(x), w, padding="same"))
+    filtered, direct = gn.compile(y), gn.compile(y, disable=["filtering"])
+    assert "in F(" in filtered.stage("schedule")
+    images = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
+    whole = filtered(x=images)
+    for place in ((0, 0, 0, 0), (0, 31, 12, 12), (0, 3, 4, 6)):
+        broken = images.copy()
+        broken[place] = bad
+        found = filtered(x=broken)
+        assert not np.isfinite(found[~np.isfinite(direct(x=broken))]).any()
+        assert found[1:].tobytes() == whole[1:].tobytes()
