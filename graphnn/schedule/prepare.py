@@ -38,14 +38,23 @@ def settled_buffers(program: Program) -> frozenset[str]:
     """
     updated, shared = writes(program.body), locals_bound(program.body)
     settled = {b.name for b in program.buffers if b.role == "state" and b.name not in updated}
-    fixed = {b.name for b in program.buffers if b.role == "temp" and all(isinstance(e, Const) for e in b.shape)}
-    settled |= fixed & updated
+    settled |= {b.name for b in program.buffers if b.role == "temp" and all(isinstance(e, Const) for e in b.shape)}
     writers = [(stmt, changed) for stmt in program.body if (changed := writes((stmt,)))]
-    settled -= {name for stmt, changed in writers if _unsettled(stmt, shared) for name in changed}
+    _lose(settled, writers)
+    # What is left is little, and its expressions are looked through.
+    settled -= {
+        name for stmt, changed in writers if changed <= settled and _unsettled(stmt, shared) for name in changed
+    }
+    _lose(settled, writers)
+    return frozenset(settled)
+
+
+def _lose(settled: set[str], writers: list[tuple[Stmt, frozenset[str]]]) -> None:
+    """Take away what a statement writes that touches anything else, until nothing is left to take."""
     while True:
         lost = {name for stmt, changed in writers if not changed | reads((stmt,)) <= settled for name in changed}
         if lost.isdisjoint(settled):
-            return frozenset(settled)
+            return
         settled -= lost
 
 
