@@ -82,18 +82,43 @@ def sign(w: Writer, a: Value) -> Value:
     return w.select(w.compare("fcmp uno", a, a), a, signed)
 
 
-def divide(w: Writer, a: Value, b: Value) -> tuple[Value, Value]:
-    """Quotient rounded to minus infinity and its remainder, for a positive b.
+def quotient(w: Writer, a: Value, b: Value) -> Value:
+    """a/b rounded to minus infinity, for a positive b."""
+    power = _power_of_two(b)
+    if power is not None:
+        return w.binary("ashr", a, constant(a.type, power))
+    b = _divisor(w, b)
+    truncated = w.binary("sdiv", a, b)
+    rest = w.binary("sub", a, w.binary("mul", truncated, b))
+    return w.binary("add", truncated, _sign_bits(w, rest))
 
-    A lane that is masked off may hold b <= 0; the division must not trap there.
-    """
-    one, zero = constant(a.type, 1), constant(a.type, 0)
-    if b.ref.startswith("%"):
-        b = w.intrinsic(f"smax.{mangle(b.type)}", b.type, b, one)
-    quotient = w.binary("sdiv", a, b)
-    rest = w.binary("sub", a, w.binary("mul", quotient, b))
-    below = w.compare("icmp slt", rest, zero)
-    return w.select(below, w.binary("sub", quotient, one), quotient), w.select(below, w.binary("add", rest, b), rest)
+
+def remainder(w: Writer, a: Value, b: Value) -> Value:
+    """a - b*quotient(a, b), for a positive b."""
+    power = _power_of_two(b)
+    if power is not None:
+        return w.binary("and", a, constant(a.type, (1 << power) - 1))
+    b = _divisor(w, b)
+    rest = w.binary("srem", a, b)
+    return w.binary("add", rest, w.binary("and", b, _sign_bits(w, rest)))
+
+
+def _power_of_two(b: Value) -> int | None:
+    """log2 of a constant, the same in all lanes, that is a power of two."""
+    number = b.ref.strip("<>").split(", ")[0].split(" ")[-1]
+    if not number.isdecimal() or int(number) & int(number) - 1 or b != constant(b.type, int(number)):
+        return None
+    return int(number).bit_length() - 1
+
+
+def _divisor(w: Writer, b: Value) -> Value:
+    """b, or 1 in lanes that are masked off, where it may be anything and the division must not trap."""
+    return w.intrinsic(f"smax.{mangle(b.type)}", b.type, b, constant(b.type, 1)) if b.ref[0] == "%" else b
+
+
+def _sign_bits(w: Writer, a: Value) -> Value:
+    """-1 where a is negative, else 0."""
+    return w.binary("ashr", a, constant(a.type, 63))
 
 
 def overloaded(name: str) -> Callable[..., Value]:
@@ -115,8 +140,8 @@ INT_EMITTERS: dict[str, Callable[..., Value]] = {
     "abs": lambda w, a: w.intrinsic(f"abs.{mangle(a.type)}", a.type, a, Value("i1", "false")),
     "max": overloaded("smax"),
     "min": overloaded("smin"),
-    "floordiv": lambda w, a, b: divide(w, a, b)[0],
-    "mod": lambda w, a, b: divide(w, a, b)[1],
+    "floordiv": quotient,
+    "mod": remainder,
     "threefry": emit_threefry,
 }
 BOOL_EMITTERS: dict[str, Callable[..., Value]] = {

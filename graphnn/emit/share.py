@@ -155,7 +155,9 @@ def share_of(statement: Stmt, division: Division) -> Stmt:
             inner = integer("max", integer("mul", inner, count), ONE)
         innermost = level == division.depth - 1
         scale = index_constant(division.unit if innermost else 1)
-        start = integer("max", ZERO, integer("floordiv", first, inner))
+        start = integer("floordiv", first, inner)
+        if level:
+            start = integer("max", ZERO, start)
         stop = integer("floordiv", integer("add", last, integer("sub", inner, ONE)), inner)
         lo = integer("add", stmt.lo, integer("mul", scale, start))
         hi = integer("min", stmt.hi, integer("add", stmt.lo, integer("mul", scale, stop)))

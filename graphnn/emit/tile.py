@@ -199,13 +199,13 @@ class _Contraction:
         sums = w.alloca(self.element, max(cover.heights) * max(widths) + self.lanes + c.lanes, self._align())
         grid = self._grid(m_extent, n_extent, cover.heights[0], widths[0])
         n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
-        with w.loop(n_start, n_stop) as columns, context.scope(self.changed):
+        with w.loop(n_start, n_stop, step=widths[-1]) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
             width, columns.step = pick(w, left, widths)
             count = w.intrinsic("smin.i64", "i64", left, columns.step)
             b = w.gep(self.element, operands.b, w.binary("mul", columns.index, operands.b_column))
             m_start, m_stop = (ZERO, m_extent) if grid is None else grid.rows(columns.index)
-            with w.loop(m_start, m_stop) as rows, context.scope(self.changed):
+            with w.loop(m_start, m_stop, step=cover.heights[-1]) as rows, context.scope(self.changed):
                 height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
                 m = Span(w.binary("add", m_first, rows.index), rows.step)
@@ -242,7 +242,7 @@ class _Contraction:
         grid = self._grid(m_extent, n_extent, rows, widths[0])
         n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
         (level,) = operands.levels
-        with w.loop(n_start, n_stop) as columns, context.scope(self.changed):
+        with w.loop(n_start, n_stop, step=widths[-1]) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
             width, columns.step = pick(w, left, widths)
             count = w.intrinsic("smin.i64", "i64", left, columns.step)
@@ -253,7 +253,7 @@ class _Contraction:
                     w.gep(self.element, base, w.binary("mul", chain.index, stride))
                     for base, stride in ((operands.a, level.a_stride), (b, level.b_stride))
                 )
-                with w.loop(ZERO, m_extent) as row:
+                with w.loop(ZERO, m_extent, step=cover.heights[-1]) as row:
                     height, row.step = pick(w, w.binary("sub", m_extent, row.index), cover.heights)
                     a_here = w.gep(self.element, a, w.binary("mul", row.index, operands.a_row))
                     part = replace(operands, a=a_here, b=b_here, columns=left, terms=terms)
