@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,19 @@ def test_two_loads_beside_one_along_the_lanes() -> None:
     assert is_blocked(p)
     a, b, c = (RNG.normal(size=s).astype("float32") for s in ((33, 41), (33, 40), (40, 33)))
     np.testing.assert_array_equal(run(p, {"v": a, "w": b, "t": c})["t"], a[:, 1:].T - b.T * c)
+
+
+def test_integers_in_bytes() -> None:
+    """n[i, r] = x[i, r] in bytes; t[r, i] = n[i, r] + 1"""
+    x, t = buffer("x", (35, 40), "int64"), buffer("t", (40, 35), "int64", role="output")
+    n = replace(buffer("n", (35, 40), "int64", role="temp"), narrow=True)
+    row = For("r", integer(0), integer(40), (Store("n", (I, R), load(x, I, R)),))
+    narrowing = For("i", integer(0), integer(35), (row,))
+    nest = crossing(integer(40), integer(35), Store("t", (R, I), op("add", load(n, I, R), integer(1))))
+    p = program((narrowing, nest), x, n, t)
+    assert is_blocked(p)
+    data = RNG.integers(-128, 128, (35, 40))
+    np.testing.assert_array_equal(run(p, {"x": data})["t"], data.T + 1)
 
 
 def test_an_arm_that_may_be_out_of_range() -> None:
