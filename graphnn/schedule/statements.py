@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import is_
+from typing import Any, TypeVar
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
 from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, axes_of, substitute, transform, walk
 from graphnn.simplify.once import hashed_once, once
 
 Body = tuple[Stmt, ...]
+T = TypeVar("T")
 
 
 def nested(stmt: Stmt) -> Body:
@@ -123,32 +126,46 @@ def rename_buffer(body: Iterable[Stmt], old: str, new: str) -> Body:
 
 
 def rewrite(body: Body, visit: Callable[[Expr], Expr], then: Callable[[Stmt], Stmt] | None = None) -> Body:
-    """`visit` applied to every expression of a body, then `then` to every rebuilt statement."""
+    """`visit` applied to every expression of a body, then `then` to every statement.
+
+    A statement in which nothing changes stays the same object, with all that was found about it.
+    """
 
     def ranges(old: tuple[Range, ...]) -> tuple[Range, ...]:
-        return tuple(Range(r.axis, visit(r.lo), visit(r.hi)) for r in old)
+        return _kept(old, tuple(_visited(r, visit(r.lo), visit(r.hi)) for r in old))
 
     def one(stmt: Stmt) -> Stmt:
-        new: Stmt
+        new: dict[str, Any]
         match stmt:
             case For(lo=lo, hi=hi, body=inner):
-                new = replace(stmt, lo=visit(lo), hi=visit(hi), body=rewrite(inner, visit, then))
+                new = {"lo": visit(lo), "hi": visit(hi), "body": rewrite(inner, visit, then)}
             case If(condition=condition, body=inner):
-                new = replace(stmt, condition=visit(condition), body=rewrite(inner, visit, then))
+                new = {"condition": visit(condition), "body": rewrite(inner, visit, then)}
             case Let(value=value):
-                new = replace(stmt, value=visit(value))
+                new = {"value": visit(value)}
             case Fold(ranges=old, guard=guard, value=value):
                 new_guard = None if guard is None else visit(guard)
-                new = replace(stmt, ranges=ranges(old), guard=new_guard, value=visit(value))
+                new = {"ranges": ranges(old), "guard": new_guard, "value": visit(value)}
             case Contract(m=m, n=n, k=k, a=a, b=b, body=inner):
-                new_m, new_n, *new_k = ranges((m, n, *k))
-                inner = rewrite(inner, visit, then)
-                new = replace(stmt, m=new_m, n=new_n, k=tuple(new_k), a=visit(a), b=visit(b), body=inner)
+                new_m, new_n = (_visited(r, visit(r.lo), visit(r.hi)) for r in (m, n))
+                new_k, new_body = ranges(k), rewrite(inner, visit, then)
+                new = {"m": new_m, "n": new_n, "k": new_k, "a": visit(a), "b": visit(b), "body": new_body}
             case Store(index=index, value=value) | Accumulate(index=index, value=value):
-                new = replace(stmt, index=tuple(map(visit, index)), value=visit(value))
-        return new if then is None else then(new)
+                new = {"index": _kept(index, tuple(map(visit, index))), "value": visit(value)}
+        if any(getattr(stmt, name) is not part for name, part in new.items()):
+            stmt = replace(stmt, **new)
+        return stmt if then is None else then(stmt)
 
-    return tuple(map(one, body))
+    return _kept(body, tuple(map(one, body)))
+
+
+def _visited(r: Range, lo: Expr, hi: Expr) -> Range:
+    return r if lo is r.lo and hi is r.hi else Range(r.axis, lo, hi)
+
+
+def _kept(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    """The old parts where all of the new ones are the same objects."""
+    return old if all(map(is_, old, new)) else new
 
 
 class _Node:
