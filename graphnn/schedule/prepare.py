@@ -38,7 +38,8 @@ def settled_buffers(program: Program) -> frozenset[str]:
     """
     updated, shared = writes(program.body), locals_bound(program.body)
     settled = {b.name for b in program.buffers if b.role == "state" and b.name not in updated}
-    settled |= {b.name for b in program.buffers if b.role == "temp" and all(isinstance(e, Const) for e in b.shape)}
+    temps = (b for b in program.buffers if b.role == "temp" and b.name in updated)
+    settled |= {b.name for b in temps if all(isinstance(e, Const) for e in b.shape)}
     writers = [(stmt, changed) for stmt in program.body if (changed := writes((stmt,)))]
     _lose(settled, writers)
     # What is left is little, and its expressions are looked through.

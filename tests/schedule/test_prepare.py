@@ -1,5 +1,7 @@
 """What is set apart to be computed once for each version of the states, and what is not."""
 
+from dataclasses import replace
+
 from graphnn.lower.ir import Let, Store
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.passes import schedule
@@ -97,3 +99,11 @@ def test_a_cheap_loop_is_not_fused_with_what_prepares_a_dear_one():
     assert_same_meaning(before, after, {})
     dear = program(arrays, [doubled("w", "v"), ("y", SQUARE, body)], sizes=())
     assert "v" not in roles(schedule(dear))
+
+
+def test_a_temp_that_nothing_writes_is_not():
+    """One without elements, whose loops are gone."""
+    before = program(squares(x="input", w="state", v="temp", y="output"), [doubled("w", "v"), product("x")], sizes=())
+    bare = replace(before, body=tuple(s for s in before.body if writes((s,)) != {"v"}))
+    assert settled_buffers(bare) == {"w"}
+    assert prepare(bare, Machine()) == bare
