@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from graphnn.nn.models import mlp
 from graphnn.nn.optimizers.rules import SGD, Adam, Momentum
 from graphnn.nn.training.batches import Batches
 from graphnn.nn.training.callbacks import Callback, EarlyStopping
-from graphnn.nn.training.interrupt import Interrupts, wait_for
 from graphnn.nn.training.metrics import accuracy
 from graphnn.nn.training.trainer import Trainer
 from graphnn.ops.elementwise import equal, sigmoid, step, tanh
@@ -239,64 +237,6 @@ def test_progress_shows_the_last_epochs_numbers(capsys):
     printed = capsys.readouterr().out
     assert "epoch 2/2" in printed
     assert "accuracy" in printed
-
-
-def test_an_interrupt_waits_for_the_end_of_a_step():
-    before = signal.getsignal(signal.SIGINT)
-    done = []
-
-    def interrupted_step():
-        with Interrupts() as interrupts, interrupts.step():
-            os.kill(os.getpid(), signal.SIGINT)
-            done.append(True)
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_step()
-    assert done
-    with pytest.raises(KeyboardInterrupt), Interrupts():
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_interrupt_does_not_wait_for_an_evaluation():
-    release, started = threading.Event(), threading.Event()
-
-    def evaluation():
-        started.set()
-        return release.wait(30)
-
-    def interrupt():
-        started.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt), Interrupts():
-        wait_for(evaluation)
-    assert not release.is_set()
-    release.set()
-    assert wait_for(lambda: 7) == 7
-    with pytest.raises(ZeroDivisionError):
-        wait_for(lambda: 1 / 0)
-
-
-def test_other_threads_leave_signals_alone():
-    inside = []
-
-    def enter():
-        with Interrupts():
-            inside.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert inside == [signal.getsignal(signal.SIGINT)]
-
-
-def test_an_interrupt_is_told_to_what_can_end_sooner():
-    told = []
-    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts, interrupts.step(lambda: told.append(True)):
-        os.kill(os.getpid(), signal.SIGINT)
-    assert told == [True]
 
 
 def test_an_interrupted_fit_leaves_a_whole_number_of_steps():
