@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from graphnn.lower.ir import Fold, Program, Stmt, Store
 from graphnn.schedule.cost import FAR_LINES, LINE, POLYNOMIAL, WEIGHTS, volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel, wrap
 from graphnn.schedule.statements import fresh_name, names_in, reads, rename, rewrite, writes
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, axes_of, substitute, walk
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, Range, axes_of, substitute, walk
 
 
 def keep_terms(program: Program, machine: Machine) -> Program:
@@ -28,33 +28,47 @@ def keep_terms(program: Program, machine: Machine) -> Program:
     names = {b.name for b in program.buffers} | names_in(body) | set(program.sizes)
     place = 0
     while place < len(body):
-        pairs = (_keep(program, body[place : later + 1], machine, names) for later in range(place + 1, len(body)))
-        for later, kept in enumerate(pairs, place + 1):
+        # Few folds have such terms, so that not every statement is compared with every later one.
+        dear = _dear_terms(peel(body[place]))
+        later = place + 1
+        while dear is not None and later < len(body):
+            kept = _keep(program, body[place : later + 1], dear, machine, names)
             if kept is not None:
-                terms, fold, again = kept
+                stored, fold, again = kept
                 body[later] = again
-                body[place : place + 1] = [terms, fold]
+                body[place : place + 1] = [stored, fold]
                 place += 1
                 break
+            later += 1
         place += 1
     return replace(program, body=tuple(body))
 
 
-def _keep(program: Program, body: Sequence[Stmt], machine: Machine, names: set[str]) -> tuple[Stmt, Stmt, Stmt] | None:
+@dataclass(frozen=True, slots=True)
+class _DearTerms:
+    """Parts of the terms of a fold inside of loops that take a polynomial, largest first."""
+
+    loops: tuple[Range, ...]
+    fold: Fold
+    terms: tuple[Expr, ...]
+
+
+def _keep(
+    program: Program, body: Sequence[Stmt], dear: _DearTerms, machine: Machine, names: set[str]
+) -> tuple[Stmt, Stmt, Stmt] | None:
     """For a fold and a later nest, the first and the last of the statements: what stores the terms, and both anew."""
-    first, last = peel(body[0]), peel(body[-1])
-    fold, store = _fold_of(first), _store_of(last)
-    if fold is None or store is None:
+    last = peel(body[-1])
+    store = _store_of(last)
+    if store is None:
         return None
-    ranges, target = (*first.loops, *fold.ranges), program.buffer(store.buffer)
+    ranges, target = (*dear.loops, *dear.fold.ranges), program.buffer(store.buffer)
     if [(r.lo, r.hi) for r in ranges] != [(r.lo, r.hi) for r in last.loops] or target.role not in ("temp", "output"):
         return None
-    if volume(fold.ranges) * machine.lanes(target.dtype) > LINE * FAR_LINES:
+    if volume(dear.fold.ranges) * machine.lanes(target.dtype) > LINE * FAR_LINES:
         return None
     axes: dict[Expr, Expr] = {Axis(a.axis): Axis(b.axis) for a, b in zip(ranges, last.loops, strict=True)}
     again = set(walk(store.value))
-    terms = (e for e in _dear_terms(fold) if e.dtype == target.stored and substitute(e, axes) in again)
-    term = next(terms, None)
+    term = next((e for e in dear.terms if e.dtype == target.stored and substitute(e, axes) in again), None)
     if term is None or target.name in reads(body) | writes(body[:-1]):
         return None
     if not writes(body[:-1]).isdisjoint(e.buffer for e in walk(term) if isinstance(e, Load)):
@@ -68,12 +82,6 @@ def _keep(program: Program, body: Sequence[Stmt], machine: Machine, names: set[s
     return kept, folded, scaled
 
 
-def _fold_of(nest: Nest) -> Fold | None:
-    """What a nest reduces first, where all of its terms count."""
-    fold = nest.body[0] if nest.body and nest.contract is None else None
-    return fold if isinstance(fold, Fold) and fold.guard is None else None
-
-
 def _store_of(nest: Nest) -> Store | None:
     """The one statement of a nest that stores each element of an array once."""
     store = nest.body[0] if len(nest.body) == 1 and nest.contract is None else None
@@ -82,11 +90,15 @@ def _store_of(nest: Nest) -> Store | None:
     return store
 
 
-def _dear_terms(fold: Fold) -> Iterator[Expr]:
-    """Parts of a fold's terms that move with it and take a polynomial, largest first."""
-    axes = {r.axis for r in fold.ranges}
+def _dear_terms(nest: Nest) -> _DearTerms | None:
+    """Those that move with what a nest reduces first, where all of its terms count."""
+    fold = nest.body[0] if nest.body and nest.contract is None else None
+    if not isinstance(fold, Fold) or fold.guard is not None:
+        return None
+    axes, terms = {r.axis for r in fold.ranges}, list[Expr]()
     for e in reversed(list(walk(fold.value))):
         parts = list(walk(e))
         dear = any(isinstance(p, Op) and WEIGHTS.get(p.fn, 0) >= POLYNOMIAL for p in parts)
         if dear and axes <= axes_of(e) and not any(isinstance(p, Local) for p in parts):
-            yield e
+            terms.append(e)
+    return _DearTerms(nest.loops, fold, tuple(terms)) if terms else None
