@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.benchmarks import __main__ as command
 from tests.benchmarks import environments, fresh
 from tests.benchmarks.compare import compare
 from tests.benchmarks.environments import PACKAGES
@@ -164,3 +165,15 @@ def test_every_peer_has_its_side() -> None:
     found = find_peers(dict.fromkeys(PACKAGES, ""), 1, Path())
     assert {p.library for p in found} > set(PACKAGES)
     assert all((ROOT / "tests" / "benchmarks" / "peers" / f"{p.library}_peer.py").exists() for p in found)
+
+
+def test_a_slow_minute_does_not_lower_the_limits_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def describe(rate: float, threads: list[int], known: dict[str, object]) -> dict[str, dict[str, float]]:
+        monkeypatch.setattr(command, "peak", lambda n: rate * n)
+        monkeypatch.setattr(command, "copy_bandwidth", lambda n: rate)
+        return command.describe_machine(threads, known)
+
+    first = describe(100, [1], {})
+    assert describe(90, [1, 2], first)["peak"] == {"1": 100, "2": 180}
+    assert describe(110, [2], first)["copy"] == {"1": 100, "2": 110}
+    assert describe(90, [1], first | {"processor": "another"})["peak"] == {"1": 90}
