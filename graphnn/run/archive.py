@@ -34,18 +34,8 @@ from graphnn.run.texts import PackedTexts, pack
 
 FORMAT = 5
 _DIGEST, _MANIFEST, _CODE, _TEXTS = "sha256", "manifest.json", "code.o", "texts.json.gz"
-# What zlib, struct, json and NumPy raise on damaged data.
-_DAMAGE = (
-    zlib.error,
-    struct.error,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    OverflowError,
-)
+# What zlib, struct, json (by its depth: RecursionError) and NumPy raise on damaged data.
+_DAMAGE = (zlib.error, struct.error, RuntimeError, OSError, EOFError, ValueError, KeyError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
