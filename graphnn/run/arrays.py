@@ -65,6 +65,11 @@ def span(array: Array) -> tuple[int, int]:
     return start, start + array.nbytes
 
 
+def described(array: Array) -> tuple[object, ...]:
+    """What native code may be told of an array, all but its values: equal for arrays that it cannot tell apart."""
+    return type(array), address(array), array.shape, array.dtype, array.flags.num
+
+
 class Spans:
     """Where some disjoint arrays lie in memory."""
 

@@ -8,7 +8,7 @@ from threading import RLock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from graphnn.run.arrays import Array
+from graphnn.run.arrays import Array, address
 from graphnn.run.boundary import Boundary, by_keyword
 from graphnn.run.frame import Frames
 from graphnn.run.link import NativeFunction
@@ -65,12 +65,16 @@ class Call:
         finally:
             self.end_update(states)
 
-    def begin_update(self, arrays: Sequence[Array]) -> BoundStates:
-        """The states, for the caller to change while it reads these arrays; no other update runs until `end_update`."""
+    def begin_update(self, arrays: Sequence[Array], apart_from: int = 0) -> BoundStates:
+        """The states, for the caller to change while it reads these arrays; no other update runs until `end_update`.
+
+        `apart_from` is the serial of states that the arrays are known to share no memory with.
+        """
         self.lock.acquire()
         try:
             states = self.states()
-            self.boundary.keep_apart(arrays, states)
+            if states.serial != apart_from:
+                self.boundary.keep_apart(arrays, states)
             self._alone(True, states)
         except BaseException:
             self.lock.release()
@@ -124,7 +128,7 @@ class Call:
             results = self.boundary.admit_outputs(out, resolved, arrays, states)
         frame = self.frames.take()
         try:
-            frame.point(resolved, states, [*arrays, *results.values()])
+            frame.point(resolved, states, map(address, (*arrays, *results.values())))
             start = perf_counter_ns()
             code = self.function(frame.table_address, frame.sizes_address)
             taken = perf_counter_ns() - start

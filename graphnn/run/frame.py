@@ -38,8 +38,8 @@ class Frame:
         """Of the plan and of the states that it was pointed at last."""
         return self._words[FrameWord.PLAN], self._words[FrameWord.STATES]
 
-    def point(self, resolved: Resolved, states: BoundStates, arrays: Iterable[Array]) -> None:
-        """Fill both tables for a call; `arrays` are the inputs, then the outputs."""
+    def point(self, resolved: Resolved, states: BoundStates, addresses: Iterable[int]) -> None:
+        """Fill both tables for a call; `addresses` are those of the inputs' arrays, then of the outputs'."""
         words, table = self._words, self._table
         if words[FrameWord.PLAN] != resolved.serial:
             if resolved.arena_bytes > self._arena.nbytes:
@@ -55,8 +55,8 @@ class Frame:
             for position, pointer in zip(self._held_positions, states.places, strict=True):
                 words[table + position] = pointer
             words[FrameWord.STATES] = states.serial
-        for position, array in zip(self._arrays, arrays, strict=True):
-            words[table + position] = address(array)
+        for position, place in zip(self._arrays, addresses, strict=True):
+            words[table + position] = place
 
 
 class Frames:

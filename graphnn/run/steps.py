@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from math import prod
 from time import perf_counter, sleep
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from graphnn.errors import BoundaryError
-from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, span
+from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, described
 from graphnn.run.call import Call
 from graphnn.run.manifest import stopped
 from graphnn.run.native.records import REFUSED, WORD, StepsWord, place, record
@@ -29,7 +30,7 @@ DIRECT = 5e-3  # seconds: native code up to this long runs on the caller's threa
 TICK = 0.05  # seconds after which whoever waits looks up: a signal just before the wait began does not end it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Stretch:
     """Batches of `size` rows, one after the other.
 
@@ -48,11 +49,6 @@ class Stretch:
     def gathers(self) -> bool:
         """Whether the rows of a batch are copied: they are not where they lie side by side."""
         return self.order is not None and self.size > 1
-
-    def like(self, other: Stretch) -> bool:
-        """Whether the two are of the same arrays, in batches of one size, and copied or not alike."""
-        same = self.arrays is other.arrays and self.batched is other.batched
-        return same and self.size == other.size and self.gathers == other.gathers
 
     def check_rows(self, length: int) -> None:
         """Raise BoundaryError where a row is none of the `length` that there are."""
@@ -80,12 +76,14 @@ class Steps:
     """The steps of one program, whose first output is the loss and whose second, if any, whether the step was made.
 
     `watch` ends a run at a loss that is not finite. One thread runs; any other may read `done` and call `stop`.
+    Between runs no array of a stretch is kept; arrays in the places of those before are described to the loop already.
     """
 
     def __init__(self, call: Call, watch: bool) -> None:
         manifest = call.manifest
         self._call = call
         self._inputs = [(b.name, k) for k, b in enumerate(manifest.buffers) if b.role == "input"]
+        self._names = [name for name, _ in self._inputs]
         self._loss, *self._finite = manifest.outputs.buffers
         double = any(b.name == self._loss and b.dtype == "float64" for b in manifest.buffers)
         self._words = (ctypes.c_int64 * len(StepsWord))()
@@ -96,7 +94,7 @@ class Steps:
         self._words[StepsWord.WATCH], self._words[StepsWord.DOUBLE] = watch, double
         self._losses = np.empty(0)
         self._read: _Read | None = None
-        self._stretch: Stretch | None = None
+        self._stretch: Callable[[], Stretch | None] = _nothing  # the one whose rows were checked last
         self._known = (0, False)  # what the memory below is for
         self._outputs: dict[str, Array] = {}
         self._buffers: dict[str, Array] = {}
@@ -132,10 +130,6 @@ class Steps:
         while self._busy:
             sleep(1e-3)
 
-    def forget(self) -> None:
-        """Hold no arrays of a stretch any longer."""
-        self._read = self._stretch = None
-
     def run(
         self, stretch: Stretch, first: int, steps: int, total: float, report: Callable[[int], None] | None = None
     ) -> bool:
@@ -148,23 +142,26 @@ class Steps:
         words, call, read = self._words, self._call, self._read
         self.reset()
         self._total.value = total
-        if read is None or not read.stretch.like(stretch) or read.spans != [*map(span, read.arrays)]:
+        arrays = [stretch.arrays[name] for name in self._names]
+        if read is None or not read.fits(stretch) or read.seen != [*map(described, arrays)]:
             self._read = read = self._prepare(stretch)
-        if self._stretch is not stretch:
+            self._stretch = _nothing
+        if self._stretch() is not stretch:
             stretch.check_rows(read.length)
             words[StepsWord.ORDER] = 0 if stretch.order is None else address(stretch.order)
-            self._stretch = stretch
+            self._stretch = ref(stretch)
         if call.boundary.checked:
-            self._check_values(read, stretch, first, steps)
+            self._check_values(arrays, read.resolved, stretch, first, steps)
         if len(self._losses) < steps:
             self._losses = np.empty(steps)
             words[StepsWord.LOSSES] = address(self._losses)
         words[StepsWord.STEPS], words[StepsWord.FIRST] = steps, stretch.first + first * stretch.size
-        states = call.begin_update(read.arrays)
+        states = call.begin_update(arrays, read.apart_from)
         try:
+            read.apart_from = states.serial
             frame = call.frames.take()
             try:
-                frame.point(read.resolved, states, read.memory)
+                frame.point(read.resolved, states, read.addresses)
                 words[StepsWord.TABLE], words[StepsWord.SIZES] = frame.table_address, frame.sizes_address
                 code = self._drive(steps, report)
             finally:
@@ -196,20 +193,21 @@ class Steps:
         for array, name, position in batched:
             buffer = address(self._buffers[name]) if stretch.gathers else 0
             rows += (position, address(array), array.itemsize * prod(array.shape[1:]), buffer)  # as in RowsWord
-        described = record(rows)
-        words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(described), len(batched)
+        table = record(rows)
+        words[StepsWord.ROWS], words[StepsWord.INPUTS] = place(table), len(batched)
         words[StepsWord.SIZE] = stretch.size
         length = min((len(array) for array, _, _ in batched), default=INT64_MAX)
-        memory = [*arrays, *self._outputs.values()]
-        return _Read(stretch, arrays, [*map(span, arrays)], length, resolved, memory, described)
+        addresses = [*map(address, (*arrays, *self._outputs.values()))]
+        seen = [*map(described, arrays)]
+        return _Read(stretch.batched, stretch.size, stretch.gathers, seen, length, resolved, addresses, table)
 
-    def _check_values(self, read: _Read, stretch: Stretch, first: int, steps: int) -> None:
+    def _check_values(self, arrays: list[Array], resolved: Resolved, stretch: Stretch, first: int, steps: int) -> None:
         """Raise BoundaryError where the program does not take the values that these steps read."""
-        values, rows = list(read.arrays), stretch.rows(first, steps)
+        values, rows = list(arrays), stretch.rows(first, steps)
         for position in self._call.boundary.checked:
             if self._inputs[position][0] in stretch.batched:
                 values[position] = values[position][rows]
-        self._call.boundary.check_values(values, read.resolved)
+        self._call.boundary.check_values(values, resolved)
 
     def _drive(self, steps: int, report: Callable[[int], None] | None) -> int:
         """Run the loop and return its code."""
@@ -229,17 +227,23 @@ class Steps:
             self._busy = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Read:
-    """What the loop was told of the arrays of a stretch, and what keeps them in place."""
+    """What the loop was told of the arrays of a stretch."""
 
-    stretch: Stretch
-    arrays: list[Array]
-    spans: list[tuple[int, int]]
+    batched: Collection[str]
+    size: int
+    gathers: bool
+    seen: list[tuple[object, ...]]  # of each array, what `described` gave
     length: int  # of the shortest one whose rows are read
     resolved: Resolved
-    memory: list[Array]
-    described: Array
+    addresses: list[int]  # of the inputs, then of the outputs
+    table: Array  # the records of RowsWord
+    apart_from: int = 0  # the serial of states that the arrays share no memory with
+
+    def fits(self, stretch: Stretch) -> bool:
+        """Whether the batches of a stretch are like these, whatever its arrays are."""
+        return self.size == stretch.size and self.gathers == stretch.gathers and self.batched == stretch.batched
 
 
 def _wait_for(call: Callable[[], int], stop: Callable[[], None], look: Callable[[], object]) -> int:
@@ -279,3 +283,7 @@ def _wait_for(call: Callable[[], int], stop: Callable[[], None], look: Callable[
     if error is not None:
         raise error
     return codes[0]
+
+
+def _nothing() -> None:
+    return None

@@ -210,6 +210,31 @@ def test_the_data_are_let_go_of() -> None:
     assert held() is None
 
 
+@pytest.mark.parametrize("case", ["small", "sgd", "strided"])
+def test_fits_of_the_same_arrays_read_what_they_hold_by_then(case: str) -> None:
+    """The second fit knows the arrays already; the fourth is on other ones, and the fifth on the first again."""
+    expected, (trainer, data) = CASES[case](), CASES[case]()
+    for scale in (1, 2, 3):
+        data["x"][...] = scale * expected[1]["x"]
+        by_steps((expected[0], data), 1, False, np.random.default_rng(0))
+        trainer.fit(data, shuffle=False, progress=False)
+        assert state(trainer) == state(expected[0])
+    for given in ({**data, "x": data["x"] + 1}, data):
+        by_steps((expected[0], given), 1, False, np.random.default_rng(0))
+        trainer.fit(given, shuffle=False, progress=False)
+        assert state(trainer) == state(expected[0])
+
+
+def test_labels_are_looked_at_by_each_fit() -> None:
+    trainer, data = classifier()
+    trainer.fit(data, progress=False)
+    data["y"][20] = 4
+    before = state(trainer)
+    with pytest.raises(BoundaryError, match=r"y: int64\[8\]: the value 4 .* is not in \[0, 4\)"):
+        trainer.fit(data, progress=False)
+    assert state(trainer) == before
+
+
 def test_a_step_that_is_not_finite_ends_the_stretch_before_it() -> None:
     trainer, data = classifier()
     data["x"][20] = np.nan

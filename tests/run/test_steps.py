@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
 
 from graphnn.errors import BoundaryError
 from graphnn.lower.ir import Fold, Program, Store
+from graphnn.run.arrays import Array
 from graphnn.run.executable import Executable
 from graphnn.run.manifest import Outputs
 from graphnn.run.states import HeldState
@@ -146,6 +149,65 @@ def test_a_source_within_the_state_is_refused() -> None:
     program, state = summing()
     with pytest.raises(BoundaryError, match="is the memory of a state that the program updates"):
         program.steps(watch=True).run(stretch(1, 1, state.buffer("w")[None]), 0, 1, 0.0)
+
+
+class Moving:
+    """The owner of a state whose array another takes the place of."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.version = array, 0
+
+    def buffer(self, name: str, dtype: str | None = None, /) -> Array:
+        return self.array
+
+
+def test_a_source_that_became_the_state_is_refused() -> None:
+    rows, owner = ROWS.copy(), Moving(np.zeros(3, np.float32))
+    steps = build(sum_program(), outputs=Outputs("list", ("loss", "made")), state=owner).steps(watch=True)
+    given = stretch(1, 1, rows)
+    assert steps.run(given, 0, 1, 0.0)
+    owner.array, owner.version = rows[4], owner.version + 1
+    with pytest.raises(BoundaryError, match="is the memory of a state that the program updates"):
+        steps.run(given, 0, 1, 0.0)
+
+
+def test_arrays_that_come_again_are_read_again() -> None:
+    program, state = summing()
+    steps, rows, scale = program.steps(watch=False), ROWS.copy(), np.array(10, np.float32)
+    for size in (5, 5, 1, 1, 5):
+        rows += 1
+        before = state.buffer("w")[0]
+        assert steps.run(Stretch({"x": rows, "scale": scale}, {"x"}, size, 0, 1), 0, 1, 0.0)
+        assert steps.losses[0] == before + 10 * rows[:size].sum()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.resize((2, 3), refcheck=False), "rows up to 4 are asked for; there are 2"),
+        (lambda x: setattr(x, "shape", (3, 5)), "axis 1 must have extent 3"),
+        (lambda x: setattr(x, "dtype", np.int32), "aligned ndarray of float32"),
+        (lambda x: setattr(x, "strides", (4, 8)), "C-contiguous"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+def test_what_became_of_an_array_in_place_is_seen(change: Callable[[Any], object], message: str) -> None:
+    program, state = summing()
+    steps, rows = program.steps(watch=True), np.array(ROWS)
+    given = stretch(2, 2, rows)
+    assert steps.run(given, 0, 2, 0.0)
+    change(rows)
+    with pytest.raises(BoundaryError, match=message):
+        steps.run(given, 0, 2, 0.0)
+    assert state.version == 1
+
+
+def test_arrays_are_not_kept_between_runs() -> None:
+    steps, rows = summing()[0].steps(watch=True), np.array(ROWS)
+    held = ref(rows)
+    assert steps.run(stretch(1, 5, rows), 0, 5, 0.0)
+    del rows
+    assert held() is None
 
 
 @pytest.mark.parametrize("rows", [2, "N"])

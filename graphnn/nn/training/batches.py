@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.errors import BoundaryError, GraphError
 from graphnn.nn.training.converted import Converted
+from graphnn.run.arrays import PLAIN
 from graphnn.run.steps import Stretch
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -42,7 +42,8 @@ def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
 class Expected:
     """What the array of an input must be.
 
-    `rows` tells that its first extent is the number of rows of a batch, `open` that this extent is no fixed one.
+    `rows` tells that its first extent is the number of rows of a batch, `open` that this extent is no fixed one;
+    `fixed` are the axes whose extents are numbers, and these.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Expected:
     shape: tuple[int | str, ...]
     rows: bool
     open: bool
+    fixed: tuple[tuple[int, int], ...]
 
 
 def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | None) -> dict[str, Expected]:
@@ -59,7 +61,8 @@ def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | No
         chosen = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
         leading = tensor.shape_exprs[0] if tensor.ndim else None
         rows, is_open = leading is not None and leading == batch, leading is not None and not leading.is_Integer
-        found[tensor.name] = Expected(tensor.name, np.dtype(chosen), tensor.shape, rows, is_open)
+        fixed = tuple((axis, extent) for axis, extent in enumerate(tensor.shape) if isinstance(extent, int))
+        found[tensor.name] = Expected(tensor.name, np.dtype(chosen), tensor.shape, rows, is_open, fixed)
     return found
 
 
@@ -101,16 +104,17 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
             )
         if array.ndim != len(needed.shape):
             raise BoundaryError(f"{what}: '{name}' has shape {array.shape}, the input is {needed.shape}")
-        for axis, (extent, found) in enumerate(zip(needed.shape, array.shape, strict=True)):
-            if isinstance(extent, int) and found != extent:
+        shape = array.shape
+        for axis, extent in needed.fixed:
+            if shape[axis] != extent:
                 raise BoundaryError(
-                    f"{what}: '{name}' has shape {array.shape}, extent {found} in axis {axis}; the input is "
+                    f"{what}: '{name}' has shape {shape}, extent {shape[axis]} in axis {axis}; the input is "
                     f"{needed.shape}, it must be {extent}"
                 )
-        if needed.open and len(array) == 0:
-            raise BoundaryError(f"{what}: '{name}' has shape {array.shape}: there are no rows; give at least one")
+        if needed.open and shape[0] == 0:
+            raise BoundaryError(f"{what}: '{name}' has shape {shape}: there are no rows; give at least one")
         if needed.rows:
-            lengths[name] = len(array)
+            lengths[name] = shape[0]
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
         raise BoundaryError(f"{what}: the arrays have different lengths: {listed}")
@@ -119,7 +123,7 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
 
 def _source(given: Any, needed: Expected) -> npt.NDArray[Any] | Converted:
     """The array or `Converted`, narrower integers as the int64 that is needed."""
-    if isinstance(given, Converted):
+    if isinstance(given, Converted) or (type(given) is np.ndarray and given.dtype == needed.dtype):
         return given
     array = np.asarray(given)
     integers = array.dtype.kind in "iu" and needed.dtype.kind == "i"
@@ -148,20 +152,14 @@ class Batches:
         augment: Mapping[str, Augment] | None = None,
         background: bool | None = None,
     ) -> None:
-        self._sources = {name: arrays[name] for name in batched}
-        self._whole = {name: np.asarray(array) for name, array in arrays.items() if name not in batched}
-        self._rows, self._size, self._augment = rows, min(size, rows), dict(augment or {})
-        self.plain = not self._augment and all(map(is_plain, arrays.values()))
-        self._batched = frozenset(batched)
-        self._arrays = {name: np.asarray(array) for name, array in arrays.items()} if self.plain else {}
-        if background is None:
-            read = () if self.plain else self._sources.values()
-            background = bool(augment) or any(isinstance(s, Converted) or is_mapped(s) for s in read)
-        self._ahead = AHEAD if background else 0
+        self._sources, self._batched, self._rows, self._size = arrays, frozenset(batched), rows, min(size, rows)
+        self._augment, self._background, self._count = augment or {}, background, -(-rows // self._size)
+        self._plain = {name: array for name, array in arrays.items() if is_plain(array)}
+        self.plain = not augment and len(self._plain) == len(arrays)
         self._buffers: list[Arrays] = []  # made when the first batch is drawn
 
     def __len__(self) -> int:
-        return math.ceil(self._rows / self._size)
+        return self._count
 
     def over(
         self, order: npt.NDArray[np.int64], epoch: int = 0, first: int = 0
@@ -170,11 +168,13 @@ class Batches:
 
         `epoch` is for `augment`. Close the iterator if you leave it early: that ends the thread.
         """
+        ahead = self._ahead()
+        drawn_from = {name: source for name, source in self._sources.items() if name in self._batched}
         self._buffers = self._buffers or [
-            {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in self._sources.items()}
-            for _ in range(self._ahead + 1)
+            {name: np.empty((self._size, *source.shape[1:]), source.dtype) for name, source in drawn_from.items()}
+            for _ in range(ahead + 1)
         ]
-        if not self._ahead:
+        if not ahead:
             for number in range(first, len(self)):
                 yield self._draw(order, epoch, number)
             return
@@ -183,7 +183,7 @@ class Batches:
         try:
             for number in range(first, len(self)):
                 drawn.append(worker.submit(self._draw, order, epoch, number))
-                if len(drawn) > self._ahead:
+                if len(drawn) > ahead:
                     yield drawn.popleft().result()
             while drawn:
                 yield drawn.popleft().result()
@@ -207,13 +207,21 @@ class Batches:
             return
         whole, rest = divmod(self._rows, self._size)
         if first < whole:
-            yield Stretch(self._arrays, self._batched, self._size, first * self._size, whole - first, order)
+            yield Stretch(self._plain, self._batched, self._size, first * self._size, whole - first, order)
         if rest and first <= whole:
-            yield Stretch(self._arrays, self._batched, rest, whole * self._size, 1, order)
+            yield Stretch(self._plain, self._batched, rest, whole * self._size, 1, order)
+
+    def _ahead(self) -> int:
+        """How many batches are drawn before they are asked for."""
+        if self._background is None:
+            read = () if self.plain else [self._sources[name] for name in self._batched]
+            slow = any(isinstance(source, Converted) or is_mapped(source) for source in read)
+            return AHEAD if self._augment or slow else 0
+        return AHEAD if self._background else 0
 
     def _draw(self, order: npt.NDArray[np.int64], epoch: int, number: int) -> tuple[Arrays, int]:
         chosen = order[number * self._size : (number + 1) * self._size]
-        batch = dict(self._whole)
+        batch = {name: np.asarray(source) for name, source in self._sources.items() if name not in self._batched}
         for name, buffer in self._buffers[number % len(self._buffers)].items():
             batch[name] = _take(self._sources[name], chosen, buffer[: len(chosen)])
         for name, augment in self._augment.items():
@@ -222,11 +230,9 @@ class Batches:
         return batch, len(chosen)
 
 
-def is_plain(array: npt.NDArray[Any] | Converted) -> bool:
+def is_plain(array: npt.NDArray[Any] | Converted) -> TypeGuard[npt.NDArray[Any]]:
     """Whether native code can read the array as it is, without waiting for a disk."""
-    return (
-        not isinstance(array, Converted) and array.flags.c_contiguous and array.flags.aligned and not is_mapped(array)
-    )
+    return type(array) is np.ndarray and array.flags.num & PLAIN == PLAIN and not is_mapped(array)
 
 
 def is_mapped(array: npt.NDArray[Any] | Converted) -> bool:

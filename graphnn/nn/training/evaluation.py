@@ -35,38 +35,30 @@ class Evaluation:
         metrics: Mapping[str, Metric] | None,
         batch_size: int | None,
     ) -> None:
-        if metrics is not None and not isinstance(metrics, Mapping):
-            raise GraphError(f"metrics= takes Tensors or functions by name: {{'accuracy': ...}}, not {metrics!r:.40}")
-        metrics = dict(metrics or {})
-        tensors = {name: metric for name, metric in metrics.items() if isinstance(metric, Tensor)}
-        for name, tensor in tensors.items():
-            if tensor.network is not trainer.network or tensor.ndim:
-                raise GraphError(f"metric '{name}': {tensor!r} is no scalar of the network of the loss")
-        for name, metric in metrics.items():
-            if not isinstance(name, str) or name in ("loss", "val_loss") or not (name in tensors or callable(metric)):
-                raise GraphError(f"metric {name!r}: give a Tensor or a function of the arrays another name")
+        size = None if batch_size is None else check_count("evaluation_batch_size", batch_size, 1)
+        tensors, functions = ({}, {}) if metrics is None else _by_kind(metrics, trainer)
         if validation is not None:
             tensors = {"val_loss": trainer.loss, **tensors}
+        self.names, self._sources, self._functions = [*tensors, *functions], sources, functions
+        self._run, self._batches = None, None
+        if not tensors:
+            return
         inputs = inputs_of([*tensors.values()])
         expected = expect(inputs, trainer.batch_symbol, trainer.dtype)
         if validation is not None:
-            sources, rows = check_sources(expected, validation, "validation")
+            self._sources, rows = check_sources(expected, validation, "validation")
         elif missing := [t.name for t in inputs if t.name not in sources]:
             raise GraphError(f"a metric reads the input '{missing[0]}', which the loss does not: give validation data")
-        self._run = trainer.evaluator(tensors) if tensors else None
-        self._sources, self._read, self._rows = sources, [t.name for t in inputs], rows
-        self._functions = {name: metric for name, metric in metrics.items() if not isinstance(metric, Tensor)}
-        self.names = [*tensors, *self._functions]
-        size = None if batch_size is None else check_count("evaluation_batch_size", batch_size, 1)
-        self._batches = None
+        self._run = trainer.evaluator(tensors)
+        self._read, self._rows = [t.name for t in inputs], rows
         if size is not None and trainer.batch_symbol is not None and size < rows:
             batched = [name for name, needed in expected.items() if needed.rows]
-            self._batches = Batches({n: sources[n] for n in self._read}, batched, rows, size)
+            self._batches = Batches({n: self._sources[n] for n in self._read}, batched, rows, size)
 
     def __call__(self) -> dict[str, float]:
         values = self._evaluate() if self._run is not None else {}
         for name, metric in self._functions.items():
-            values[name] = float(metric(self._sources))
+            values[name] = float(metric(dict(self._sources)))
         return values
 
     def _evaluate(self) -> dict[str, float]:
@@ -78,6 +70,22 @@ class Evaluation:
     def _measure(self, arrays: Arrays) -> dict[str, Any]:
         run = self._run
         return wait_for(lambda: run(**arrays)) if run is not None else {}
+
+
+def _by_kind(
+    metrics: Mapping[str, Metric], trainer: Trainer
+) -> tuple[dict[str, Tensor], dict[str, Callable[[Any], float]]]:
+    """(the metrics that are Tensors, those that are functions). Raises GraphError for what is neither."""
+    if not isinstance(metrics, Mapping):
+        raise GraphError(f"metrics= takes Tensors or functions by name: {{'accuracy': ...}}, not {metrics!r:.40}")
+    tensors = {name: metric for name, metric in metrics.items() if isinstance(metric, Tensor)}
+    for name, tensor in tensors.items():
+        if tensor.network is not trainer.network or tensor.ndim:
+            raise GraphError(f"metric '{name}': {tensor!r} is no scalar of the network of the loss")
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or name in ("loss", "val_loss") or not (name in tensors or callable(metric)):
+            raise GraphError(f"metric {name!r}: give a Tensor or a function of the arrays another name")
+    return tensors, {name: metric for name, metric in metrics.items() if not isinstance(metric, Tensor)}
 
 
 def split_off(sources: Sources, batched: Sequence[str], rows: int, fraction: float, seed: int) -> tuple[Arrays, Arrays]:

@@ -17,7 +17,7 @@ from graphnn.nn.training.callbacks import Callback
 from graphnn.nn.training.evaluation import Evaluation
 from graphnn.nn.training.history import History
 from graphnn.nn.training.interrupt import Interrupts
-from graphnn.nn.training.position import Position, set_generator
+from graphnn.nn.training.position import Position
 from graphnn.nn.training.progress import Bar
 from graphnn.nn.training.snapshot import match_memories, memories_of
 from graphnn.run.steps import Steps, Stretch
@@ -58,7 +58,7 @@ def begin_fit(trainer: Trainer, fit: Fit, rows: int, size: int, shuffle: bool, r
             taker.recall(memory)
     else:
         trainer.history, trainer.position = History(), Position()
-        trainer.position.begin_epoch(trainer.generator)
+        trainer.position.begin(trainer.generator)
         trainer.position.over(rows, size, shuffle)
     trainer.callbacks, trainer.restored = list(fit.callbacks), None
     tell(trainer, fit)
@@ -82,8 +82,7 @@ def tell(trainer: Trainer, fit: Fit) -> None:
 def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> None:
     """What is left of the present epoch, or of the steps."""
     history, position = trainer.history, trainer.position
-    set_generator(trainer.generator, position.generator)
-    order = trainer.generator.permutation(position.rows) if position.shuffle else None
+    order = position.draw(trainer.generator)
     with closing(fit.batches.stretches(order, history.epochs, position.batch)) as drawn:
         for stretch in drawn:
             run_stretch(trainer, fit, stretch, order, interrupts, bar)
@@ -94,7 +93,7 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
     values = fit.evaluation()
     with interrupts.step():
         history.record(position.total / position.rows, values)
-        position.begin_epoch(trainer.generator)
+        position.end_epoch(trainer.generator)
         position.waiting = len(fit.callbacks)
     bar.end_epoch(history)
     tell(trainer, fit)

@@ -28,7 +28,9 @@ class Losses(Sequence[float]):
 
     def put(self, first: int, values: npt.NDArray[np.float64]) -> None:
         """Let these be what comes from number `first` on. No signal handler sees half of it."""
-        self._values[first:] = array("d", values.tobytes())
+        fresh = array("d")
+        fresh.frombytes(values.data.cast("B"))
+        self._values[first:] = fresh
 
     @overload
     def __getitem__(self, place: int, /) -> float: ...

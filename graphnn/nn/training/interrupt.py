@@ -8,9 +8,8 @@ import threading
 # The functions behind those of `signal`, which look for a member of an enumeration that a handler is: 10 us a fit.
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as set_handler
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
@@ -29,8 +28,8 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self._stepping = self._pending = self._installed = False
-        self._stop: Callable[[], None] | None = None
+        self.stepping = self.pending = self._installed = False
+        self.stop: Callable[[], None] | None = None
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
@@ -44,25 +43,36 @@ class Interrupts:
             set_handler(signal.SIGINT, signal.default_int_handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._stepping:
+        if not self.stepping:
             raise KeyboardInterrupt
-        self._pending = True
-        if self._stop is not None:
-            self._stop()
+        self.pending = True
+        if self.stop is not None:
+            self.stop()
 
-    @contextmanager
-    def step(self, stop: Callable[[], None] | None = None) -> Iterator[None]:
+    def step(self, stop: Callable[[], None] | None = None) -> _Step:
         """Everything inside happens, or raises an error of its own, before an interrupt gets through.
 
         An interrupt calls `stop`, with which what is inside may come to its end sooner.
         """
-        self._stop, self._stepping = stop, True
-        try:
-            yield
-        finally:
-            self._stepping = False
-        if self._pending:
-            self._pending = False
+        return _Step(self, stop)
+
+
+class _Step:
+    """What `Interrupts.step` gives."""
+
+    __slots__ = ("_interrupts", "_stop")
+
+    def __init__(self, interrupts: Interrupts, stop: Callable[[], None] | None) -> None:
+        self._interrupts, self._stop = interrupts, stop
+
+    def __enter__(self) -> None:
+        self._interrupts.stop, self._interrupts.stepping = self._stop, True
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        interrupts = self._interrupts
+        interrupts.stepping = False
+        if error is None and interrupts.pending:
+            interrupts.pending = False
             raise KeyboardInterrupt
 
 

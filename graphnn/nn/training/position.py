@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from graphnn.errors import GraphError
 
@@ -34,9 +35,22 @@ class Position:
     stopped: bool = False
     waiting: int = 0
 
-    def begin_epoch(self, generator: np.random.Generator) -> None:
-        """From here on, the epoch that `generator` is about to draw."""
-        self.generator, self.batch, self.total = generator_state(generator), 0, 0.0
+    def begin(self, generator: np.random.Generator) -> None:
+        """From here on, the first epoch of a fit, which `generator` is about to draw."""
+        self.generator = generator_state(generator)
+
+    def draw(self, generator: np.random.Generator) -> npt.NDArray[np.int64] | None:
+        """The order of this epoch's rows, drawn from `generator`; None for that in which they lie."""
+        if not self.shuffle:
+            return None
+        set_generator(generator, self.generator)
+        return generator.permutation(self.rows)
+
+    def end_epoch(self, generator: np.random.Generator) -> None:
+        """From here on, the epoch after this one."""
+        self.batch, self.total = 0, 0.0
+        if self.shuffle:
+            self.generator = generator_state(generator)
 
     def over(self, rows: int, size: int, shuffle: bool) -> None:
         """Tell what data the fit is on. GraphError where an epoch has begun on other data."""

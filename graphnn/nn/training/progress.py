@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from graphnn.nn.training.history import History
 
 
 class Bar:
     """What `fit` reports to; without a display it does nothing."""
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def show(self, steps: int) -> None:
         """So many steps are done."""
@@ -21,12 +27,13 @@ class Bar:
         """Something to read, on a line of its own."""
 
 
-@contextmanager
-def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> Iterator[Bar]:
+def progress_bar(shown: bool, total: int, steps: int, done: int = 0) -> AbstractContextManager[Bar]:
     """A Bar over `total` steps, `steps` to an epoch, of which some are done."""
-    if not shown:
-        yield Bar()
-        return
+    return _displayed(total, steps, done) if shown else Bar()
+
+
+@contextmanager
+def _displayed(total: int, steps: int, done: int) -> Iterator[Bar]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # 20 ms, for those who see it
 
     columns = (

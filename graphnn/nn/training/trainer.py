@@ -124,7 +124,7 @@ class Trainer:
                 self._outputs += [finite]
         self.history, self.position = History(), Position()  # of the latest fit
         self.generator = np.random.default_rng(self.seed)
-        self.position.begin_epoch(self.generator)
+        self.position.begin(self.generator)
         self.callbacks: list[Callback] = []  # of the latest fit
         self.restored: Memories | None = None  # what callbacks remember, between `restore` and the fit that goes on
         self.underway: Callable[[], None] | None = None  # ends the steps that a fit is making, and records them
@@ -316,17 +316,14 @@ class Trainer:
             Interrupts() as interrupts,
             progress_bar(progress, total, len(fit.batches), len(history.steps)) as bar,
         ):
-            try:
-                # An epoch whose batches are done, but which is not recorded, was interrupted while it was evaluated.
-                while position.batch == len(fit.batches) or not (
-                    position.stopped or history.epochs >= fit.epochs or len(history.steps) >= fit.steps
-                ):
-                    run_epoch(self, fit, interrupts, bar)
-            finally:
-                for steps_of_size in self._loops.values():
-                    steps_of_size.forget()
-            for verdict in filter(None, (callback.verdict() for callback in fit.callbacks)):
-                bar.tell(verdict)
+            # An epoch whose batches are done, but which is not recorded, was interrupted while it was evaluated.
+            while position.batch == len(fit.batches) or not (
+                position.stopped or history.epochs >= fit.epochs or len(history.steps) >= fit.steps
+            ):
+                run_epoch(self, fit, interrupts, bar)
+            for callback in fit.callbacks:
+                if verdict := callback.verdict():
+                    bar.tell(verdict)
         for callback in fit.callbacks:
             callback.end(self, history)
         return history
