@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import zlib
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from graphnn.errors import GraphError
+from graphnn.declare.arrays import aligned_zeros, copy_into
+from graphnn.errors import GraphError, ShapeError
+
+PIECE = 1 << 15  # elements that are drawn at a time: in float64 they stay in a cache of the second level
 
 
 @runtime_checkable
@@ -29,42 +34,55 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return max(1, shape[1] * window), max(1, shape[0] * window)
 
 
+class Independent(ABC):
+    """An initializer whose elements are drawn one after the other: pieces in turn give the values of the whole."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def draw(self, shape: tuple[int, ...], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """The next `count` elements of an array of `shape`, in row-major order."""
+
+    def __call__(self, shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        return self.draw(shape, math.prod(shape), generator).reshape(shape)
+
+
 @dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Independent):
     """Every element is `value`."""
 
     value: float = 0.0
 
-    def __call__(self, shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
-        return np.full(shape, self.value)
+    def draw(self, shape: tuple[int, ...], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        return np.full(count, self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Normal:
+class Normal(Independent):
     """N(mean, stddev^2)."""
 
     stddev: float = 0.05
     mean: float = 0.0
 
-    def __call__(self, shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
-        return generator.normal(self.mean, self.stddev, shape)
+    def draw(self, shape: tuple[int, ...], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        return generator.normal(self.mean, self.stddev, count)
 
 
 @dataclass(frozen=True, slots=True)
-class Glorot:
+class Glorot(Independent):
     """Uniform in +-sqrt(6/(fan_in + fan_out)) (Glorot and Bengio 2010)."""
 
-    def __call__(self, shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    def draw(self, shape: tuple[int, ...], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
         limit = math.sqrt(6 / sum(_fans(shape)))
-        return generator.uniform(-limit, limit, shape)
+        return generator.uniform(-limit, limit, count)
 
 
 @dataclass(frozen=True, slots=True)
-class He:
+class He(Independent):
     """N(0, 2/fan_in), for rectified units (He et al. 2015)."""
 
-    def __call__(self, shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
-        return generator.normal(0.0, math.sqrt(2 / _fans(shape)[0]), shape)
+    def draw(self, shape: tuple[int, ...], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        return generator.normal(0.0, math.sqrt(2 / _fans(shape)[0]), count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,41 @@ def _as_tuples(values: Any) -> Any:
 def _numbers(value: Any) -> bool:
     """Whether the value is a number, or a list of such values."""
     return all(map(_numbers, value)) if isinstance(value, list | tuple) else isinstance(value, int | float)
+
+
+def first_value(
+    name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, initializer: Initializer, seed: int
+) -> npt.NDArray[Any]:
+    """A new array with the first value of variable `name`, at a cache line. ShapeError where the initializer errs."""
+    target = aligned_zeros(shape, dtype)
+    if not _leaves_zeros(initializer):
+        draw_into(target, name, initializer, seed)
+    return target
+
+
+def draw_into(target: npt.NDArray[Any], name: str, initializer: Initializer, seed: int) -> None:
+    """Write the first value of variable `name` into a C-contiguous array. ShapeError where the initializer errs.
+
+    The value depends on the seed, the name and the shape only. What an initializer of ours draws goes to its place a
+    piece at a time: the pages of arrays between would cost more than the drawing.
+    """
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    if type(initializer) in (Constant, Normal, Glorot, He):  # a user's subclass may have a __call__ of its own
+        assert isinstance(initializer, Independent)
+        flat = target.reshape(-1)
+        for first in range(0, flat.size, PIECE):
+            piece = flat[first : first + PIECE]
+            piece[...] = initializer.draw(target.shape, piece.size, generator)
+        return
+    value = np.asarray(initializer(target.shape, generator))
+    if value.shape != target.shape:
+        raise ShapeError(f"the initializer of '{name}' gave shape {value.shape} for a variable of shape {target.shape}")
+    copy_into(target, value)
+
+
+def _leaves_zeros(initializer: Initializer) -> bool:
+    """Whether every byte of the value is 0, unlike those of -0.0."""
+    return type(initializer) is Constant and not any(np.float64(initializer.value).tobytes())
 
 
 # fmt: off

@@ -5,14 +5,14 @@ The network owns each value once. Executables read it through `values` and notic
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphnn.declare.arrays import aligned_copy, aligned_empty
+from graphnn.declare.arrays import aligned_copy, aligned_empty, copy_into
+from graphnn.declare.initializer import draw_into, first_value
 from graphnn.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -38,19 +38,10 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         self._seed = seed
         for name in self._network.state_variables:
             if name in self._values:
-                self._values[name][...] = self._draw(name)
+                draw_into(self._values[name], name, self._network.initializers[name], seed)
             else:
                 self.buffer(name)
         self.version += 1
-
-    def _draw(self, name: str) -> npt.NDArray[Any]:
-        tensor = self._network[name]
-        generator = np.random.default_rng([self._seed, zlib.crc32(name.encode())])
-        shape = tuple(int(s) for s in tensor.shape)
-        value = np.asarray(self._network.initializers[name](shape, generator))
-        if value.shape != shape:
-            raise ShapeError(f"the initializer of '{name}' gave shape {value.shape} for a variable of shape {shape}")
-        return value
 
     def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
         """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value.
@@ -61,7 +52,10 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
         value = self._values.get(name)
         if value is None:
-            value = self._values[name] = aligned_copy(self._draw(name), dtype or self._network[name].dtype)
+            tensor, initializer = self._network[name], self._network.initializers[name]
+            shape = tuple(map(int, tensor.shape))
+            value = first_value(name, shape, dtype or tensor.dtype, initializer, self._seed)
+            self._values[name] = value
         if dtype is not None and value.dtype != np.dtype(dtype):
             value = self._values[name] = aligned_copy(value, dtype)
             self.version += 1
@@ -82,7 +76,7 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             raise ShapeError(f"'{name}' has shape {target.shape}; the value given has shape {array.shape}")
         if not np.can_cast(array.dtype, target.dtype, casting="same_kind"):
             raise GraphError(f"'{name}' is {target.dtype}; the value given is {array.dtype}: use .astype")
-        target[...] = array
+        copy_into(target, array)
         self._values[name] = target
         self.version += 1
 

@@ -7,7 +7,6 @@ one that takes the time is called beside that lock, and all others by the thread
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -17,6 +16,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from graphnn.declare.arrays import processors
 from graphnn.emit.target import Target
 from graphnn.errors import CompileError
 from graphnn.run.jit import parse, target_machine
@@ -111,11 +111,6 @@ def generate(modules: Iterable[str], target: Target) -> bytes:
         for text in modules:
             codegen.add(text)
         return codegen.finish()
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _unlocked(name: str) -> Any:

@@ -1,9 +1,12 @@
 """The values of state variables: how often they are drawn."""
 
+import zlib
+
 import numpy as np
 import pytest
 
 import graphnn as gn
+from graphnn.declare.initializer import PIECE
 
 
 class Counting:
@@ -53,3 +56,38 @@ def test_a_value_that_does_not_fit_leaves_the_variable_as_it_was(counted):
     drawn = np.array(net.state["W"])
     net.initialize(seed=0)
     np.testing.assert_array_equal(net.state["W"], drawn)
+
+
+class Doubled(gn.Normal):
+    """A user's initializer that is made of one of ours."""
+
+    def __call__(self, shape, generator):
+        return 2 * gn.Normal.__call__(self, shape, generator)
+
+
+@pytest.mark.parametrize("init", [gn.Glorot(), gn.He(), gn.Normal(2.0, 1.0), gn.Constant(-3.0), Doubled(1.0)])
+def test_a_large_value_is_what_its_initializer_gives_at_once(init):
+    shape = (3, PIECE + 11)
+    net = gn.Network()
+    net.parameter("W", shape, init=init)
+    for seed in (0, 7):
+        net.initialize(seed)
+        whole = init(shape, np.random.default_rng([seed, zlib.crc32(b"W")]))
+        np.testing.assert_array_equal(net.state["W"], whole.astype(np.float32))
+
+
+def test_zeros_take_no_memory_until_they_are_written():
+    resource = pytest.importorskip("resource")
+    net = gn.Network()
+    net.parameter("W", (64, 1 << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert net.state["W"].shape == (64, 1 << 20)
+    touched = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert touched < 64  # of 128 pages of 2 MB, or 65536 of 4 KB
+    assert not net.state["W"][::7, 5].any()
+
+
+def test_a_negative_zero_keeps_its_sign():
+    net = gn.Network()
+    net.parameter("W", (3,), init=-0.0)
+    assert np.signbit(net.state["W"]).all()
