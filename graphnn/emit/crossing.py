@@ -3,6 +3,7 @@
     for i vector: fold s = sum[r in lo .. hi] x[i, r]
       ->  for r0 by 16: load 16 vectors along r, one a row, exchange rows and columns in registers, put them on the
           stack; for r in r0 .. r0 + 16: s += the column of r
+          One block of terms is exchanged by a call, which is less code.
 
     for i vector: for j: y[i, j] = x[i, j]/s  ->  for each lane i: for j vector: y[i, j] = x[i, j]/s
 
@@ -12,14 +13,14 @@ each term: a softmax of rows of 64 took twice as long.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import bound_by, expressions_in, invariants, names_in, offset_of, slope, written_by
 from graphnn.emit.environment import Mask
-from graphnn.emit.exchange import exchanged
+from graphnn.emit.exchange import Square, exchanged
 from graphnn.emit.writer import Value, constant, element_type, vector_type
 from graphnn.lower.ir import Fold, For, Let, Stmt, Store
 from graphnn.schedule.affine import ONE, ZERO, known_extent
@@ -57,6 +58,14 @@ def fold_across(
     extent = w.intrinsic("smax.i64", "i64", w.binary("sub", hi, lo), constant("i64", 0))
     whole = w.binary("add", lo, w.binary("and", extent, constant("i64", -lanes)))
     length = known_extent(terms)
+    if length is not None and length <= lanes and (squares := _squares(context, loads)):
+        across, mask = context.vector_axis, context.mask
+        assert across is not None
+        rows = constant("i64", lanes) if mask is None or mask.first is None else mask.first
+        with context.scope():
+            for square in squares:
+                square.fill(context, (across, context.axes[across]), (terms.axis, lo), (rows, extent))
+            return _add_columns(context, squares, terms.axis, (lo, hi), total, add)
     columns = tuple(_Columns.of(context, load) for load in loads)
     for start, end, ragged in ((lo, whole, False), (whole, hi, True)):
         if length is not None and (length % lanes == 0 if ragged else length < lanes):
@@ -65,17 +74,37 @@ def fold_across(
             first, last = block.index, w.binary("add", block.index, constant("i64", lanes))
             for c in columns:
                 c.fill(context, terms.axis, first, hi if ragged else None)
-            with (
-                context.scope(),
-                w.loop(first, hi if ragged else last, carry=block.carried) as term,
-                context.axis(terms.axis, term.index),
-            ):
-                for c in columns:
-                    c.take(context, w.binary("sub", term.index, first))
-                term.next = [add(term.carried[0])]
-            block.next = term.results
+            end_here = hi if ragged else last
+            block.next = [_add_columns(context, columns, terms.axis, (first, end_here), block.carried[0], add)]
         total = block.results[0]
     return total
+
+
+def _squares(context: Folds, loads: tuple[Load, ...]) -> tuple[Square, ...]:
+    """The loads as blocks that a call takes, where the rows that run are the first ones and lie evenly; else none."""
+    across, mask = context.vector_axis, context.mask
+    assert across is not None
+    offsets = (offset_of(context.declared[load.buffer], load.index) for load in loads)
+    if (mask is not None and mask.first is None) or None in (slope(offset, across) for offset in offsets):
+        return ()
+    return tuple(Square.of(context, load, context.lanes) for load in loads)
+
+
+def _add_columns(
+    context: Folds,
+    columns: Sequence[_Columns] | Sequence[Square],
+    axis: str,
+    terms: tuple[Value, Value],
+    total: Value,
+    add: Callable[[Value], Value],
+) -> Value:
+    """`total` with the terms added for which the columns are on the stack, the first of them for the first term."""
+    w = context.writer
+    with context.scope(), w.loop(*terms, carry=[total]) as term, context.axis(axis, term.index):
+        for c in columns:
+            c.take(context, w.binary("sub", term.index, terms[0]))
+        term.next = [add(term.carried[0])]
+    return term.results[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,14 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """The lanes that run. `occupied` promises at least one of them (a ragged end), a condition cannot."""
+    """The lanes that run. `occupied` promises at least one of them (a ragged end), a condition cannot.
+
+    `first`: these are the first so many, where that is known.
+    """
 
     value: Value
     occupied: bool
+    first: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Square blocks of memory with rows and columns exchanged: one function of a module for each type, by shuffles.
 
 to[c*pitch + r] = from[r*stride + c]        r, c < 16
+
+Another function takes a part of a block, whose rows and columns are counted at run time.
 """
 
 from __future__ import annotations
@@ -11,13 +13,19 @@ from typing import TYPE_CHECKING
 
 from graphnn.emit.access import names_in, offset_of, slope
 from graphnn.emit.expression import MEMORY
+from graphnn.emit.register_tile import lane_mask
 from graphnn.emit.writer import Module, Value, Writer, constant, mangle, vector_type
 from graphnn.schedule.machine import BYTES
 from graphnn.schedule.memory import ALIGNMENT
 from graphnn.simplify.expr import Load
 
 if TYPE_CHECKING:
-    from graphnn.emit.loops import EmitContext
+    from graphnn.emit.folds import Folds
+
+
+_WHOLE, _PART = "", "part."
+_SOURCE, _TARGET = Value("ptr", "%source"), Value("ptr", "%target")
+_STRIDE, _PITCH = Value("i64", "%stride"), Value("i64", "%pitch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +38,21 @@ class Square:
     stack: Value
 
     @classmethod
-    def of(cls, context: EmitContext, load: Load, lanes: int) -> Square:
+    def of(cls, context: Folds, load: Load, lanes: int) -> Square:
         element = MEMORY[context.declared[load.buffer].stored]
         return cls(load, lanes, element, context.writer.alloca(vector_type(element, lanes), lanes, ALIGNMENT))
 
-    def fill(self, context: EmitContext, down: tuple[str, Value], along: tuple[str, Value]) -> None:
+    def fill(
+        self,
+        context: Folds,
+        down: tuple[str, Value],
+        along: tuple[str, Value],
+        part: tuple[Value, Value] | None = None,
+    ) -> None:
         """Take the block whose rows begin at these values of the axes, and run along memory with the second of them.
 
-        The rows lie evenly: the load's offset is affine in the first.
+        The rows lie evenly: the load's offset is affine in the first. Of a `part` there are so many rows, at least one,
+        and columns, and the rows of the block behind it are prefetched.
         """
         name = self.load.buffer
         offset = offset_of(context.declared[name], self.load.index)
@@ -45,9 +60,12 @@ class Square:
         assert stride is not None
         with context.axis(*down), context.axis(*along):
             rows = context.address(name, offset), context.value(stride)
-        exchange(context.writer, self.element, self.lanes, rows, (self.stack, constant("i64", self.lanes)))
+        if part is None:
+            exchange(context.writer, self.element, self.lanes, rows, (self.stack, constant("i64", self.lanes)))
+        else:
+            _call(context.writer, _PART, self.element, self.lanes, (*rows, self.stack, *part))
 
-    def take(self, context: EmitContext, k: Value) -> None:
+    def take(self, context: Folds, k: Value) -> None:
         """Let column k be the value of the load."""
         w, type_ = context.writer, vector_type(self.element, self.lanes)
         buffer = context.declared[self.load.buffer]
@@ -64,23 +82,47 @@ def exchange(w: Writer, element: str, lanes: int, rows: tuple[Value, Value], col
     `rows` are read and `columns` written: where the first begins, and how many elements further the next one does; the
     two do not overlap.
     """
-    name = f"exchange.{mangle(vector_type(element, lanes))}"
+    _call(w, _WHOLE, element, lanes, (*rows, *columns))
+
+
+def _call(w: Writer, kind: str, element: str, lanes: int, arguments: Sequence[Value]) -> None:
+    name = f"exchange.{kind}{mangle(vector_type(element, lanes))}"
     if name not in w.module.shared:
         w.module.shared.add(name)
-        w.module.functions.append(_function(w.module, name, element, lanes))
-    w.do(f"call void @{name}({', '.join(map(str, (*rows, *columns)))})")
+        write = _part if kind == _PART else _whole
+        w.module.functions.append(write(w.module, name, element, lanes))
+    w.do(f"call void @{name}({', '.join(map(str, arguments))})")
 
 
-def _function(module: Module, name: str, element: str, lanes: int) -> str:
+def _whole(module: Module, name: str, element: str, lanes: int) -> str:
     w, type_ = Writer(module), vector_type(element, lanes)
-    source, target = Value("ptr", "%source"), Value("ptr", "%target")
-    stride, pitch = Value("i64", "%stride"), Value("i64", "%pitch")
-    rows = [w.ins(type_, f"load {type_}, {place}, align 1") for place in _places(w, element, source, stride, lanes)]
-    for column, place in zip(exchanged(w, rows), _places(w, element, target, pitch, lanes), strict=True):
+    rows = [w.ins(type_, f"load {type_}, {place}, align 1") for place in _places(w, element, _SOURCE, _STRIDE, lanes)]
+    for column, place in zip(exchanged(w, rows), _places(w, element, _TARGET, _PITCH, lanes), strict=True):
         w.do(f"store {column}, {place}, align 1")
+    return _text(w, name, _PITCH)
+
+
+def _part(module: Module, name: str, element: str, lanes: int) -> str:
+    """Where there is no row, the first one is loaded again: no address waits for a choice but its own."""
+    w, type_ = Writer(module), vector_type(element, lanes)
+    down, across = Value("i64", "%rows"), Value("i64", "%columns")
+    ahead = w.binary("mul", _STRIDE, constant("i64", lanes))
+    rest = Value("i32", "1"), lane_mask(w, across, lanes), Value(type_, "zeroinitializer")
+    rows = []
+    for k, place in enumerate(_places(w, element, _SOURCE, _STRIDE, lanes)):
+        there = w.select(w.compare("icmp slt", constant("i64", k), down), place, _SOURCE) if k else place
+        rows.append(w.intrinsic(f"masked.load.{mangle(type_)}.p0", type_, there, *rest))
+        # No hardware follows lines of so many rows. Memory halved the speed without.
+        w.prefetch(w.gep(element, place, ahead))
+    for k, column in enumerate(exchanged(w, rows)):
+        w.do(f"store {column}, {w.gep(type_, _TARGET, constant('i64', k))}, align 1")
+    return _text(w, name, down, across)
+
+
+def _text(w: Writer, name: str, *others: Value) -> str:
     w.do("ret void")
-    arguments = f"ptr noalias readonly {source.ref}, {stride}, ptr noalias {target.ref}, {pitch}"
-    header = f"define hidden void @{name}({arguments}) nounwind noinline uwtable {{"
+    arguments = f"ptr noalias readonly {_SOURCE.ref}, {_STRIDE}, ptr noalias {_TARGET.ref}, "
+    header = f"define hidden void @{name}({arguments}{', '.join(map(str, others))}) nounwind noinline uwtable {{"
     return "\n".join([header, "entry:", *w.lines, "}"])
 
 

@@ -11,6 +11,7 @@ from graphnn.emit.scalar import emit_cast, emit_scalar
 from graphnn.emit.writer import Value, constant, mangle, vector_type
 from graphnn.errors import CompileError
 from graphnn.lower.ir import Stored
+from graphnn.schedule.crossing import always_loaded
 from graphnn.schedule.machine import BYTES
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Size, children, index_constant
 
@@ -101,8 +102,15 @@ class Expressions(Environment):
     # -- conditions ------------------------------------------------------------------------------------------------
 
     def choose(self, condition: Expr, a: Expr, b: Expr) -> Value:
-        """select: an arm that loads is run only where it is taken, by a branch or under a mask."""
+        """select: an arm that loads is run only where it is taken, by a branch or under a mask.
+
+        What both arms load is loaded in any case: select(c, W[i] - s, W[i]) needs no branch.
+        """
         w, test = self.writer, self.value(condition)
+        loaded = set(always_loaded(b))
+        for load in always_loaded(a):
+            if load in loaded:
+                self.value(load)
         if not self.reads(a) and not self.reads(b):
             left, right = self.agreeing(self.value(a), self.value(b))
             if test.type.startswith("<"):

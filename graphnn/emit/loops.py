@@ -69,6 +69,7 @@ class EmitContext(Folds):
                     self.bind(statement.name, self.fold(statement))
             case Contract():
                 with self.at(statement.origin), self.scope(written_by((statement,))):
+                    self.ahead_of(statement)
                     emit_contract(self, statement)
             case Store(buffer=buffer, index=index, value=value):
                 with self.at(statement.origin):
@@ -104,6 +105,14 @@ class EmitContext(Folds):
                 self.value(part)
             yield
 
+    def ahead_of(self, contract: Contract) -> None:
+        """Compute before a contraction what its epilogue would compute at each element, if it can do no harm there."""
+        changing = written_by((contract,)) | bound_by((contract,))
+        found = () if self.checks is not None else _invariants_in((contract,), changing, nested=True)
+        for part in found:
+            if not any(isinstance(e, Op) and e.dtype == "int64" for e in walk(part)):  # it may divide by an extent, 0
+                self.value(part)
+
     def vector_loop(self, loop: For) -> None:
         """for i in lo..hi -> for i in lo..lo+16n step 16: body in 16 lanes; then the body once, masked to i < hi.
 
@@ -124,7 +133,8 @@ class EmitContext(Folds):
         if ragged:
             with w.when(w.compare("icmp slt", full, hi)), self.scope(changed), self.lockstep(loop.axis, full, lanes):
                 positions = w.binary("add", self.widen(full), self.iota())
-                self.mask = Mask(w.compare("icmp slt", positions, self.widen(hi)), occupied=True)
+                running = w.compare("icmp slt", positions, self.widen(hi))
+                self.mask = Mask(running, occupied=True, first=w.binary("sub", hi, full))
                 self.statements(loop.body)
 
     def whole_vectors(self, loop: For, lo: Value, hi: Value, lanes: int) -> None:
@@ -194,7 +204,7 @@ class EmitContext(Folds):
 def _invariants_in(body: tuple[Stmt, ...], changing: frozenset[str], nested: bool) -> Iterator[Expr]:
     """What the statements compute from nothing that changes; in nested loops only what needs no element to be there."""
     for s in body:
-        if isinstance(s, For):
+        if isinstance(s, For | Contract):
             yield from _invariants_in(s.body, changing, nested=True)
         elif isinstance(s, Let | Store | Accumulate):
             for part in invariants(s.value, changing):

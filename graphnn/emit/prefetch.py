@@ -11,8 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope
-from graphnn.emit.expression import MEMORY
-from graphnn.emit.writer import constant
+from graphnn.emit.writer import Module, Value, Writer, constant
 from graphnn.lower.ir import Contract, Store
 from graphnn.schedule.affine import known_extent
 from graphnn.schedule.cost import DEEP_ROWS, FAR_LINES
@@ -46,24 +45,46 @@ def meets_weights(context: EmitContext, c: Contract) -> bool:
 def prefetch_epilogue(context: EmitContext, contract: Contract, rows: Span, columns: Span) -> None:
     """Prefetch each line of the given rows and columns that the epilogue of a contraction loads or stores.
 
-    Only what moves with the rows and has unit stride along the columns: the rest is small, or has no lines. Nothing for
-    a contraction of few terms.
+    Only what moves evenly with the rows and has unit stride along the columns: the rest is small, or has no lines.
+    Nothing for a contraction of few terms.
     """
     w, terms = context.writer, _product(map(known_extent, contract.k))
     if terms is not None and terms < FEW:
         return
     least = LARGE if terms is not None and terms < MANY else 0
     touched = {place: stored for place, stored in _touched(context, contract) if _bytes(context, place[0]) >= least}
-    if not touched:
-        return
-    with w.loop(ZERO, rows.count) as row, context.axis(contract.m.axis, w.binary("add", rows.first, row.index)):
-        for (buffer, offset), stored in touched.items():
-            bound = context.buffers[buffer]
-            with (
-                w.loop(ZERO, columns.count, step=LINE // BYTES[bound.buffer.stored]) as column,
-                context.axis(contract.n.axis, w.binary("add", columns.first, column.index)),
-            ):
-                w.prefetch(w.gep(MEMORY[bound.buffer.stored], bound.base, context.value(offset)), stored)
+    for (buffer, offset), stored in touched.items():
+        pitch = slope(offset, contract.m.axis)
+        assert pitch is not None
+        size = constant("i64", BYTES[context.declared[buffer].stored])
+        with context.axis(contract.m.axis, rows.first), context.axis(contract.n.axis, columns.first):
+            first = context.address(buffer, offset)
+            lengths = (w.binary("mul", length, size) for length in (context.value(pitch), columns.count))
+        _prefetch_rows(w, stored, first, rows.count, *lengths)
+
+
+def _prefetch_rows(w: Writer, stored: bool, first: Value, rows: Value, pitch: Value, length: Value) -> None:
+    """Prefetch `length` bytes of each row; `pitch` bytes lie from one to the next. One function of the module does it.
+
+    Written out, these two loops took LLVM as long as a quarter of a kernel.
+    """
+    name = f"prefetch.{'stored' if stored else 'loaded'}"
+    if name not in w.module.shared:
+        w.module.shared.add(name)
+        w.module.functions.append(_function(w.module, name, stored))
+    w.do(f"call void @{name}({', '.join(map(str, (first, rows, pitch, length)))})")
+
+
+def _function(module: Module, name: str, stored: bool) -> str:
+    w = Writer(module)
+    first, rows, pitch, length = Value("ptr", "%first"), *(Value("i64", f"%{p}") for p in ("rows", "pitch", "length"))
+    with w.loop(ZERO, rows, carry=[first]) as row:
+        with w.loop(ZERO, length, step=LINE) as line:
+            w.prefetch(w.gep("i8", row.carried[0], line.index), stored)
+        row.next = [w.gep("i8", row.carried[0], pitch)]
+    w.do("ret void")
+    header = f"define hidden void @{name}({first}, {rows}, {pitch}, {length}) nounwind noinline uwtable {{"
+    return "\n".join([header, "entry:", *w.lines, "}"])
 
 
 def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[str, Expr], bool]]:
@@ -75,7 +96,8 @@ def _touched(context: EmitContext, contract: Contract) -> Iterator[tuple[tuple[s
     for access in touched:
         offset = offset_of(context.buffers[access.buffer].buffer, access.index)
         plain = not any(isinstance(e, Load) for e in walk(offset))
-        if plain and contract.m.axis in names_in(offset) and slope(offset, contract.n.axis) == index_constant(1):
+        evenly = slope(offset, contract.m.axis) is not None and slope(offset, contract.n.axis) == index_constant(1)
+        if plain and contract.m.axis in names_in(offset) and evenly:
             yield (access.buffer, offset), isinstance(access, Store)
 
 

@@ -33,21 +33,25 @@ class TileOperands:
     levels: tuple[Level, ...]
 
 
-def call_tile(w: Writer, shape: TileShape, operands: TileOperands, out: Value) -> None:
-    """Call the register tile of `shape`; its function is written into the module on first use.
+def tile_function(module: Module, shape: TileShape, depth: int) -> Value:
+    """The register tile of `shape` for `depth` levels of terms, which is written into the module on first use."""
+    name = shape.name(depth)
+    if name not in module.shared:
+        module.shared.add(name)
+        module.functions.append(_tile_text(module, name, shape, depth))
+    return Value("ptr", f"@{name}")
+
+
+def call_tile(w: Writer, tile: Value, operands: TileOperands, out: Value) -> None:
+    """Call a register tile.
 
     `out` receives rows x columns sums, row after row, rounded up to whole vectors, and is aligned to one.
     """
-    depth = len(operands.levels)
-    name = shape.name(depth)
-    if name not in w.module.shared:
-        w.module.shared.add(name)
-        w.module.functions.append(_tile_function(w.module, name, shape, depth))
     o = operands
     arguments = [out, o.a, o.a_row, o.b, o.b_column, o.columns, o.terms]
     for level, carry in zip(operands.levels, _carries(w, operands.levels), strict=True):
         arguments += [level.extent, *carry]
-    w.do(f"call void @{name}({', '.join(map(str, arguments))})")
+    w.do(f"call void {tile.ref}({', '.join(map(str, arguments))})")
 
 
 def _carries(w: Writer, levels: Sequence[Level]) -> list[tuple[Value, Value]]:
@@ -65,7 +69,7 @@ def _carries(w: Writer, levels: Sequence[Level]) -> list[tuple[Value, Value]]:
     return carries
 
 
-def _tile_function(module: Module, name: str, shape: TileShape, depth: int) -> str:
+def _tile_text(module: Module, name: str, shape: TileShape, depth: int) -> str:
     """The text of a tile's function."""
     w = Writer(module)
     out, a, b = (Value("ptr", f"%{p}") for p in ("out", "a", "b"))

@@ -19,7 +19,7 @@ from graphnn.emit.chains import ELEMENT, Level, TileShape
 from graphnn.emit.environment import Mask
 from graphnn.emit.grid import Grid
 from graphnn.emit.prefetch import meets_weights, prefetch_epilogue
-from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask
+from graphnn.emit.register_tile import TileOperands, call_tile, lane_mask, tile_function
 from graphnn.emit.stream import BLOCK, VECTORS, Stream, is_stream
 from graphnn.emit.tile_shape import MAX_VECTORS, Cover, Tile, choose_cover
 from graphnn.emit.writer import Value, Writer, constant, vector_type
@@ -197,21 +197,22 @@ class _Contraction:
         ragged = any(size % self.lanes for size in (_known(extent_of(c.n)) or 1, *widths))
         # A ragged row's last vector reaches beyond it.
         sums = w.alloca(self.element, max(cover.heights) * max(widths) + self.lanes + c.lanes, self._align())
+        tiles = self._functions(cover, len(levels))
         grid = self._grid(m_extent, n_extent, cover.heights[0], widths[0])
         n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
         with w.loop(n_start, n_stop, step=widths[-1]) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
-            width, columns.step = pick(w, left, widths)
-            count = w.intrinsic("smin.i64", "i64", left, columns.step)
+            columns.step, last, tall = self._of_width(cover, tiles, left)
+            count = self._count(cover, left, columns.step)
             b = w.gep(self.element, operands.b, w.binary("mul", columns.index, operands.b_column))
             m_start, m_stop = (ZERO, m_extent) if grid is None else grid.rows(columns.index)
             with w.loop(m_start, m_stop, step=cover.heights[-1]) as rows, context.scope(self.changed):
-                height, rows.step = pick(w, w.binary("sub", m_extent, rows.index), cover.heights)
+                rows.step, tile = pick(w, w.binary("sub", m_extent, rows.index), cover.heights, tall)
                 a = w.gep(self.element, operands.a, w.binary("mul", rows.index, operands.a_row))
                 m = Span(w.binary("add", m_first, rows.index), rows.step)
                 n = Span(w.binary("add", n_first, columns.index), count)
                 prefetch_epilogue(context, c, m, n)
-                self._call(cover, height, width, replace(operands, a=a, b=b, columns=left), sums)
+                call_tile(w, tile, replace(operands, a=a, b=b, columns=last), sums)
                 self._epilogue(m, n, columns.step, sums, ragged)
 
     def _stream(self, operands: TileOperands, streams: int, m_extent: Value, n_extent: Value) -> None:
@@ -242,10 +243,11 @@ class _Contraction:
         grid = self._grid(m_extent, n_extent, rows, widths[0])
         n_start, n_stop = (ZERO, n_extent) if grid is None else grid.columns()
         (level,) = operands.levels
+        tiles = self._functions(cover, 1, AHEAD)
         with w.loop(n_start, n_stop, step=widths[-1]) as columns, context.scope(self.changed):
             left = w.binary("sub", n_extent, columns.index)
-            width, columns.step = pick(w, left, widths)
-            count = w.intrinsic("smin.i64", "i64", left, columns.step)
+            columns.step, last, tall = self._of_width(cover, tiles, left)
+            count = self._count(cover, left, columns.step)
             b = w.gep(self.element, operands.b, columns.index)
             with w.loop(ZERO, operands.terms, step=CHAIN) as chain:
                 terms = w.intrinsic("smin.i64", "i64", w.binary("sub", operands.terms, chain.index), chain.step)
@@ -254,10 +256,9 @@ class _Contraction:
                     for base, stride in ((operands.a, level.a_stride), (b, level.b_stride))
                 )
                 with w.loop(ZERO, m_extent, step=cover.heights[-1]) as row:
-                    height, row.step = pick(w, w.binary("sub", m_extent, row.index), cover.heights)
+                    row.step, tile = pick(w, w.binary("sub", m_extent, row.index), cover.heights, tall)
                     a_here = w.gep(self.element, a, w.binary("mul", row.index, operands.a_row))
-                    part = replace(operands, a=a_here, b=b_here, columns=left, terms=terms)
-                    self._call(cover, height, width, part, fresh, AHEAD)
+                    call_tile(w, tile, replace(operands, a=a_here, b=b_here, columns=last, terms=terms), fresh)
                     total = w.gep(self.element, sums, w.binary("mul", row.index, columns.step))
                     new = w.compare("icmp eq", chain.index, ZERO)
                     self._add(fresh, total, w.binary("mul", row.step, columns.step), new)
@@ -301,18 +302,27 @@ class _Contraction:
         """The bytes to which the sums of a tile are aligned."""
         return max(self.context.target.vector_bytes, self.contract.lanes * BYTES[self.dtype])
 
-    def _call(
-        self, cover: Cover, height: Value, width: Value, operands: TileOperands, sums: Value, ahead: int = 0
-    ) -> None:
-        """Call the tile of the cover that the indices `height` and `width` name."""
-        w = self.w
-        for column, (vectors, masked) in enumerate(cover.widths):
-            before = constant("i64", (vectors - 1) * self.columns)
-            with w.when(w.compare("icmp eq", width, constant("i64", column))):
-                last = replace(operands, columns=w.binary("sub", operands.columns, before))
-                for row, rows in enumerate(cover.heights):
-                    with w.when(w.compare("icmp eq", height, constant("i64", row))):
-                        call_tile(w, self._shape(rows, vectors, masked, ahead), last, sums)
+    def _functions(self, cover: Cover, depth: int, ahead: int = 0) -> list[list[Value]]:
+        """The tiles of a cover: for each height those of all widths."""
+        module = self.w.module
+        return [
+            [tile_function(module, self._shape(rows, *width, ahead), depth) for width in cover.widths]
+            for rows in cover.heights
+        ]
+
+    def _of_width(
+        self, cover: Cover, tiles: Sequence[Sequence[Value]], left: Value
+    ) -> tuple[Value, Value, Sequence[Value]]:
+        """The width of the next tile where so many columns are `left`, what its last vector has of them, its tiles."""
+        before = [constant("i64", (vectors - 1) * self.columns) for vectors, _ in cover.widths]
+        widths = [vectors * self.columns for vectors, _ in cover.widths]
+        width, passed, *tall = pick(self.w, left, widths, before, *tiles)
+        return width, self.w.binary("sub", left, passed) if cover.widths[-1][1] else ZERO, tall
+
+    def _count(self, cover: Cover, left: Value, width: Value) -> Value:
+        """How many of a tile's columns there are."""
+        masked = cover.widths[-1][1]
+        return self.w.intrinsic("smin.i64", "i64", left, width) if masked else width
 
     def _epilogue(self, rows: Span, columns: Span, pitch: Value, sums: Value, ragged: bool) -> None:
         """The body at every vector and row of a tile whose sums lie row after row, `pitch` elements apart.
@@ -325,8 +335,9 @@ class _Contraction:
         w, context, lanes = self.w, self.context, self.lanes
         rest = w.binary("and", columns.count, constant("i64", lanes - 1))
         whole = w.binary("sub", columns.count, rest)
-        with w.loop(ZERO, whole, step=lanes) as vector, context.scope(self.changed):
-            self._rows(rows, columns.first, vector.index, pitch, sums, None)
+        if whole != ZERO:
+            with w.loop(ZERO, whole, step=lanes) as vector, context.scope(self.changed):
+                self._rows(rows, columns.first, vector.index, pitch, sums, None)
         if ragged:
             mask = Mask(lane_mask(w, rest, lanes), occupied=True)
             with w.when(w.compare("icmp sgt", rest, ZERO)), context.scope(self.changed):
@@ -345,15 +356,17 @@ class _Contraction:
                 context.statements(c.body)
 
 
-def pick(w: Writer, left: Value, sizes: Sequence[int]) -> tuple[Value, Value]:
-    """(index, size) of the first of the descending `sizes` that is at most `left`; the last one in any case."""
-    index, size = constant("i64", len(sizes) - 1), constant("i64", sizes[-1])
+def pick(w: Writer, left: Value, sizes: Sequence[int], *others: Sequence[Value]) -> list[Value]:
+    """The first of the descending `sizes` that is at most `left`, the last one in any case.
+
+    With it comes what stands at its place in each of the `others`.
+    """
+    ladders = [[constant("i64", size) for size in sizes], *others]
+    picked = [ladder[-1] for ladder in ladders]
     for position in range(len(sizes) - 2, -1, -1):
-        candidate = constant("i64", sizes[position])
-        enough = w.compare("icmp sge", left, candidate)
-        index = w.select(enough, constant("i64", position), index)
-        size = w.select(enough, candidate, size)
-    return index, size
+        enough = w.compare("icmp sge", left, ladders[0][position])
+        picked = [w.select(enough, ladder[position], rest) for ladder, rest in zip(ladders, picked, strict=True)]
+    return picked
 
 
 def _known(extent: Expr) -> int | None:

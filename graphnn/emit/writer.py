@@ -144,8 +144,8 @@ class Writer:
         return self.ins(vector_type("i1", lanes_of(a.type)), f"{predicate} {a}, {b.ref}")
 
     def select(self, condition: Value, a: Value, b: Value) -> Value:
-        if condition.ref in _KNOWN:
-            return a if condition.ref == _TRUE else b
+        if condition.ref in _KNOWN or a == b:
+            return b if condition.ref != _TRUE else a
         return self.ins(a.type, f"select {condition}, {a}, {b}")
 
     def convert(self, opcode: str, a: Value, type_: str) -> Value:

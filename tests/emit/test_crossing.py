@@ -11,7 +11,8 @@ from graphnn.emit.module import emit
 from graphnn.emit.target import host
 from graphnn.lower.ir import Fold, For, If, Let, Program, Store
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Local, Op, Range, Size
-from tests.emit.native import buffer, integer, load, op, program, run, without_vectors
+from tests.emit.native import buffer, integer, load, op, program, run, run_module, without_vectors
+from tests.emit.test_tile import at_the_end_of_memory
 
 I, J, K, R = map(Axis, "ijkr")
 RNG = np.random.default_rng(11)
@@ -59,6 +60,26 @@ def test_extents_of_the_call(n: int, columns: int) -> None:
     data = RNG.normal(size=(n, columns)).astype("float32")
     found = run(sums("N", "C"), {"x": data}, {"N": n, "C": columns})["y"]
     np.testing.assert_array_equal(found, in_order(data))
+
+
+@pytest.mark.parametrize(("n", "columns"), [(21, 10), (16, 15), (3, 16), (33, 50)])
+def test_reads_nothing_behind_the_last_row(n: int, columns: int) -> None:
+    x, y = at_the_end_of_memory((n, columns)), np.zeros(n, np.float32)
+    x[...] = RNG.normal(size=x.shape)
+    assert run_module(emit(sums(n, columns), host()), host(), [x, y], []) == 0
+    np.testing.assert_array_equal(y, in_order(x))
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_one_block_of_terms_is_exchanged_by_a_call(blocks: int) -> None:
+    """Two folds share its function; longer ones have the shuffles in their loops."""
+    columns = blocks * host().lanes("float32")
+    x, y = buffer("x", (32, columns)), buffer("y", (32,), role="output")
+    terms = [fold(name, name, load(x, I, R), integer(columns)) for name in ("sum", "max")]
+    body = rows_of(integer(32), *terms, Store("y", (I,), op("add", *(Local(f.name, "float32") for f in terms))))
+    text = emit(program((body,), x, y), host()).text
+    assert text.count("call void @exchange.part") == (2 if blocks == 1 else 0)
+    assert text.count("define hidden void @exchange.part") == (1 if blocks == 1 else 0)
 
 
 def test_nan_goes_through_a_maximum() -> None:

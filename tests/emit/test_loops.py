@@ -363,6 +363,19 @@ def test_an_operand_that_is_known_needs_no_branch() -> None:
     np.testing.assert_array_equal(both_ways(p, {"x": data}, N=9)["y"], np.maximum(data, 0))
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_what_both_branches_load_needs_no_branch(chosen: bool) -> None:
+    """w[i] = select(c[], w[i] - 0.5*w[i], w[i]): an update that a condition may hold back."""
+    w, c = buffer("w", ("N",), role="state"), buffer("c", (), "bool")
+    update = op("sub", load(w, I), op("mul", f32(0.5), load(w, I)))
+    value = Op("select", (load(c), update, load(w, I)), "float32")
+    p = program((vector("i", N, Store("w", (I,), value)),), w, c, sizes=("N",))
+    assert "either" not in emit(p, host()).text
+    arrays = {"w": RNG.normal(size=21).astype("float32"), "c": np.array(chosen)}
+    expected = arrays["w"] / 2 if chosen else arrays["w"]
+    np.testing.assert_array_equal(both_ways(p, arrays, N=21)["w"], expected)
+
+
 @pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="names x86 processors")
 @pytest.mark.parametrize(("cpu", "vector_bytes"), [("haswell", 32), ("x86-64", 16)])
 def test_other_instruction_sets_give_the_same_bits(cpu: str, vector_bytes: int) -> None:
