@@ -2,10 +2,14 @@
 
 memory    `resident` of peers/server.py: the largest resident set of five runs, in a process that finds its compiled
           programs on disk where the library keeps them, so that it is the step that is measured and not the compiler
-compile   from the formulas to the first result, less a later run; weights and data are there and all is imported
+compile   from the formulas to the first result, less a later run; all is imported, and the library has data and first
+          weights as its own arrays: for graphnn, which takes weights after formulas, the watch stops meanwhile
 cached    the same in a process that finds what one before it kept on disk
 imports   the first `import` of a process, measured inside
 starts    a process that loads a saved program and runs it once, from its start to its end, measured outside
+
+Python keeps the bytecode of all sources in these processes, as it does for installed packages, whatever the caller's
+environment says; the first turn, which compiles it, is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import numpy as np
 
 import graphnn as gn
 from tests.benchmarks.peers.graphnn_peer import declare
-from tests.benchmarks.peers.process import ROOT, Peer, PeerFailed
+from tests.benchmarks.peers.process import ROOT, Peer, PeerFailed, keeping_bytecode
 from tests.benchmarks.timing import seconds
 from tests.benchmarks.works import WORKS, Net
 
@@ -154,6 +158,7 @@ def _in_turns(runs: Mapping[str, Callable[[], float]]) -> dict[str, float]:
 
 
 def _python(python: str, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    environment = {**keeping_bytecode(os.environ), "PYTHONPATH": str(ROOT), **quiet}
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     return subprocess.run([python, *arguments], check=True, cwd=ROOT, env=environment, **streams).stdout

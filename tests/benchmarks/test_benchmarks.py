@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,18 @@ def test_a_slow_minute_does_not_lower_the_limits_of_the_machine(monkeypatch: pyt
     assert describe(90, [1, 2], first)["peak"] == {"1": 100, "2": 180}
     assert describe(110, [2], first)["copy"] == {"1": 100, "2": 110}
     assert describe(90, [1], first | {"processor": "another"})["peak"] == {"1": 90}
+
+
+def test_processes_keep_bytecode_whatever_the_caller_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert fresh._python(sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)").strip() == "False"
+
+
+def test_the_watch_stops_while_a_library_takes_over_weights() -> None:
+    watch = server.Stopwatch()
+    watch.start()
+    with watch.paused():
+        time.sleep(0.2)
+    assert watch.seconds < 0.1
+    time.sleep(0.2)
+    assert watch.seconds > 0.19

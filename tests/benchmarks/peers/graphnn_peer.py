@@ -40,8 +40,9 @@ def declare(work: Net, weights: list[tuple[Array, Array]]) -> tuple[gn.Tensor, g
             h = gn.dense(h, layer.units, activation=active, name=f"layer{n}")
         else:
             h = (gn.max_pool if layer.kind == "max" else gn.avg_pool)(h, layer.window, stride=layer.stride)
-    for n, (weight, bias) in zip(weighted, weights, strict=True):
-        net.state[f"layer{n}.W"], net.state[f"layer{n}.b"] = weight, bias
+    with compiling.paused():
+        for n, (weight, bias) in zip(weighted, weights, strict=True):
+            net.state[f"layer{n}.W"], net.state[f"layer{n}.b"] = weight, bias
     return h, gn.quadratic(h, y) if work.quadratic else gn.softmax_cross_entropy(h, y)
 
 

@@ -85,7 +85,7 @@ class Peer:
                 stderr=log,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, **limits, **paths, **(extra or {})},
+                env={**keeping_bytecode(os.environ), **limits, **paths, **(extra or {})},
             )
         assert self._process.stdout is not None
         self.version = json.loads(self._process.stdout.readline() or "{}").get("version", "")
@@ -103,6 +103,14 @@ class Peer:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def keeping_bytecode(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that keeps the bytecode of the sources it imports, as of installed packages.
+
+    Without, each process of graphnn would compile all of its modules, while other libraries' came with theirs.
+    """
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def find_peers(pythons: Mapping[str, str], threads: int, logs: Path, names: list[str] | None = None) -> list[Peer]:
