@@ -20,7 +20,8 @@ from graphnn.emit.target import Target
 from graphnn.emit.transpose import crossing_loads
 from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt
 from graphnn.schedule.affine import ONE, ZERO, ceildiv, extent_of, independent, integer, known_extent
-from graphnn.schedule.cost import TILE_ROWS, TILE_VECTORS, CostModel, extent
+from graphnn.schedule.cost import TILE_ROWS, TILE_VECTORS, CostModel
+from graphnn.schedule.extents import extent
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside
 from graphnn.schedule.statements import rewrite

@@ -28,7 +28,7 @@ from graphnn.lower.affine import affine
 from graphnn.lower.ir import CHAIN, Contract
 from graphnn.schedule.cost import is_deep
 from graphnn.schedule.machine import BYTES
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, Size, index_constant, substitute, text
+from graphnn.simplify.expr import Const, Expr, Load, Op, Range, Size, index_constant, place_axes, text
 
 if TYPE_CHECKING:
     from graphnn.emit.loops import EmitContext  # it dispatches to this module
@@ -115,7 +115,7 @@ class _Contraction:
         """The address of an operand's element at the start of all ranges."""
         assert isinstance(factor, Load)
         c = self.contract
-        start = substitute(offset, {Axis(r.axis): r.lo for r in (c.m, c.n, *c.k)})
+        start = place_axes(offset, {r.axis: r.lo for r in (c.m, c.n, *c.k)})
         return self.w.gep(self.element, self.context.buffers[factor.buffer].base, self.context.value(start))
 
     def _levels(self) -> list[tuple[Expr, Expr, Expr]]:
@@ -152,12 +152,12 @@ class _Contraction:
         for largest in (False, True):
             corner = []
             for position in factor.index:
-                ends: dict[Expr, Expr] = {}
+                ends: dict[str, Expr] = {}
                 for r in (c.m, c.n, *c.k):
                     stride = self._slope(position, factor, r)
                     rises = not (isinstance(stride, Const) and stride.value < 0)
-                    ends[Axis(r.axis)] = total(r.hi, index_constant(-1)) if rises == largest else r.lo
-                corner.append(substitute(position, ends))
+                    ends[r.axis] = total(r.hi, index_constant(-1)) if rises == largest else r.lo
+                corner.append(place_axes(position, ends))
             some = w.compare("icmp sgt", operands.terms, ZERO)
             for extent in extents:
                 some = w.binary("and", some, w.compare("icmp sgt", extent, ZERO))

@@ -27,6 +27,9 @@ class Affine:
         """self + scale*other."""
         if not scale or not other.terms:
             return self.shifted(scale * other.constant)
+        if not self.terms:
+            terms = other.terms if scale == 1 else tuple((a, scale * c) for a, c in other.terms)
+            return Affine(terms, self.constant + scale * other.constant)
         sums = dict(self.terms)
         for atom, coefficient in other.terms:
             sums[atom] = sums.get(atom, 0) + scale * coefficient
@@ -39,11 +42,12 @@ class Affine:
     def negated(self) -> Affine:
         return Affine((), 0).plus(self, -1)
 
-    def coefficient(self, atom: Expr) -> int:
-        for term, coefficient in self.terms:
-            if term == atom:
-                return coefficient
-        return 0
+    def apart(self, axis: str) -> tuple[int, Affine]:
+        """(coefficient, rest) with self = coefficient*axis + rest; other atoms of the rest may hold the axis."""
+        for n, (atom, coefficient) in enumerate(self.terms):
+            if isinstance(atom, Axis) and atom.name == axis:
+                return coefficient, Affine(self.terms[:n] + self.terms[n + 1 :], self.constant)
+        return 0, self
 
     def expr(self) -> Expr:
         """The form as an expression, positive terms first, then the constant: 2 - K + p -> p - K + 2."""
@@ -88,9 +92,8 @@ def affine(expr: Expr) -> Affine:
 
 def split(form: Affine, axis: str) -> tuple[int, Affine] | None:
     """(coefficient, rest) with form = coefficient*axis + rest; None where rest would still hold the axis."""
-    coefficient = form.coefficient(Axis(axis))
-    rest = form.plus(affine(Axis(axis)), -coefficient) if coefficient else form
-    return None if any(axis in axes_of(atom) for atom, _ in rest.terms) else (coefficient, rest)
+    parts = form.apart(axis)
+    return None if any(axis in axes_of(atom) for atom, _ in parts[1].terms) else parts
 
 
 def never_positive(form: Affine, ranges: Mapping[str, Range]) -> bool:
@@ -99,9 +102,7 @@ def never_positive(form: Affine, ranges: Mapping[str, Range]) -> bool:
     never_positive(r0 - N + 1, {r0: [0, N)})  ->  True
     """
     for r in reversed(list(ranges.values())):  # inner ranges first: a bound may hold axes of outer ones
-        coefficient = form.coefficient(Axis(r.axis))
-        if not coefficient:
-            continue
-        extreme = affine(r.hi).shifted(-1) if coefficient > 0 else affine(r.lo)
-        form = form.plus(affine(Axis(r.axis)), -coefficient).plus(extreme, coefficient)
+        coefficient, rest = form.apart(r.axis)
+        if coefficient:
+            form = rest.plus(affine(r.hi).shifted(-1) if coefficient > 0 else affine(r.lo), coefficient)
     return form.constant <= 0 and all(isinstance(atom, Size) and c < 0 for atom, c in form.terms)

@@ -31,6 +31,7 @@ from graphnn.simplify.expr import (
     Size,
     axes_of,
     children,
+    locals_of,
     text,
     walk,
 )
@@ -186,9 +187,8 @@ class _Scope:
         for r in ranges:
             for bound in (r.lo, r.hi):
                 scope.expect(bound, "int64", f"bound of {r.axis}", where)
-                for part in walk(bound):
-                    if isinstance(part, Axis | Local) and part.name in self.varying:
-                        raise CompileError(f"{where} the bound {text(bound)} differs between lanes, by {part.name}")
+                for name in sorted(self.varying & (axes_of(bound) | locals_of(bound))):
+                    raise CompileError(f"{where} the bound {text(bound)} differs between lanes, by {name}")
             scope.refuse_bound(r.axis, where)
             scope = replace(scope, axes=scope.axes | {r.axis})
         return scope
@@ -196,8 +196,7 @@ class _Scope:
     def bind(self, name: str, dtype: DType, parts: tuple[Expr, ...], where: _Place) -> None:
         self.refuse_bound(name, where)
         self.locals[name] = dtype
-        used = {e.name for part in parts for e in walk(part) if isinstance(e, Axis | Local)}
-        if used & self.varying:
+        if not all(self.varying.isdisjoint(axes_of(part) | locals_of(part)) for part in parts):
             self.varying |= {name}
 
     def refuse_bound(self, name: str, where: _Place) -> None:

@@ -6,10 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement
 
-from graphnn.lower.affine import affine, split
+from graphnn.lower.affine import affine
 from graphnn.lower.ir import Buffer
 from graphnn.schedule.statements import Access, Body, accesses
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, axes_of, index_constant, rebuild, walk
+from graphnn.simplify.expr import (
+    Axis,
+    Const,
+    Expr,
+    Load,
+    Op,
+    Range,
+    axes_of,
+    index_constant,
+    loads_of,
+    locals_of,
+    rebuild,
+)
 
 ZERO, ONE = index_constant(0), index_constant(1)
 
@@ -52,7 +64,7 @@ def ceildiv(a: Expr, divisor: int) -> Expr:
 
 def is_size(expr: Expr) -> bool:
     """Whether an expression is made of constants and sizes alone, so that it has one value in a call."""
-    return not any(isinstance(e, Axis | Local | Load) for e in walk(expr))
+    return not (axes_of(expr) or locals_of(expr) or loads_of(expr))
 
 
 def is_affine(index: Iterable[Expr]) -> bool:
@@ -67,14 +79,19 @@ def is_affine(index: Iterable[Expr]) -> bool:
     return all(linear(atom) for expr in index for atom, _ in affine(expr).terms)
 
 
-@lru_cache(2**14)
 def coefficient(expr: Expr, axis: str) -> int | None:
     """How far an index moves in one step of `axis`; None where that is not one integer."""
-    parts = split(affine(expr), axis)
-    return None if parts is None else parts[0]
+    if isinstance(expr, Axis):
+        return int(expr.name == axis)
+    found = 0
+    for atom, times in affine(expr).terms:
+        if isinstance(atom, Axis) and atom.name == axis:
+            found = times
+        elif axis in axes_of(atom):
+            return None
+    return found
 
 
-@lru_cache(2**14)
 def stride(index: tuple[Expr, ...], axis: str, layout: tuple[int, ...]) -> int | None:
     """How far one step of `axis` goes in memory: 0, 1, or None for any other or unknown distance."""
     dimensions = [d for d, expr in enumerate(index) if axis in axes_of(expr)]

@@ -9,14 +9,15 @@ from itertools import permutations
 
 from graphnn.lower.ir import Buffer, Contract, Fold, Program, fused_factors
 from graphnn.schedule.affine import extent_of, is_size, known_extent
-from graphnn.schedule.cost import CostModel, estimate, volume
+from graphnn.schedule.cost import CostModel
+from graphnn.schedule.extents import estimate, volume
 from graphnn.schedule.guards import excluded, place_guards, rectangular
 from graphnn.schedule.nest import Nest, moves_inward
 from graphnn.schedule.operands import Copies, Side, Space, prepare
 from graphnn.schedule.partial_sums import Cut
 from graphnn.schedule.statements import Body
 from graphnn.schedule.traffic import FAR, far_lines
-from graphnn.simplify.expr import Axis, Expr, Load, Range, axes_of, index_constant, substitute
+from graphnn.simplify.expr import Expr, Load, Range, axes_of, index_constant, place_axes
 
 # A tile does about 8 times the multiply-adds of a plain loop in the same time; more masked terms than that are a loss.
 MAX_MASKED = 8
@@ -91,11 +92,11 @@ def _midway(ranges: tuple[Range, ...], loops: tuple[Range, ...]) -> tuple[Range,
     """The ranges as they are in the middle of the loops."""
     if all(is_size(bound) for r in ranges for bound in (r.lo, r.hi)):
         return ranges
-    middle: dict[Expr, Expr] = {}
+    middle: dict[str, Expr] = {}
     for r in loops:
-        lo, hi = (estimate(substitute(bound, middle)) for bound in (r.lo, r.hi))
-        middle[Axis(r.axis)] = index_constant(int(lo + hi) // 2)
-    return tuple(Range(r.axis, substitute(r.lo, middle), substitute(r.hi, middle)) for r in ranges)
+        lo, hi = (estimate(place_axes(bound, middle)) for bound in (r.lo, r.hi))
+        middle[r.axis] = index_constant(int(lo + hi) // 2)
+    return tuple(Range(r.axis, place_axes(r.lo, middle), place_axes(r.hi, middle)) for r in ranges)
 
 
 def _outputs(nest: Nest) -> Nest:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import Buffer, Contract, Fold, Let, Program, Store, fused_factors
 from graphnn.schedule.candidates import Estimate, candidates, cheapest
-from graphnn.schedule.cost import CostModel, is_known, volume
+from graphnn.schedule.cost import CostModel
+from graphnn.schedule.extents import is_known, volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel, wrap
 from graphnn.schedule.operands import Copied, Copies
 from graphnn.schedule.partial_sums import MAX_PARTIALS, Level, shorter, take_apart
-from graphnn.schedule.statements import Body, names_in, reads, writes
-from graphnn.simplify.expr import Axis, Expr, Load, Range, substitute
+from graphnn.schedule.statements import Body, names_in, reads, touched, writes
+from graphnn.simplify.expr import Axis, Expr, Load, Range, place_axes
 
 # Fewer multiply-adds than a 4 x 8 tile over 4 terms do not pay for a tile's set-up and its masked tails.
 MIN_WORK = 4 * 8 * 4
@@ -50,7 +51,8 @@ def contracted(program: Program, machine: Machine, dots: bool) -> Iterator[tuple
     for stmt in program.body:
         yield _contract_nest(program, peel(stmt), model, names, made, dots) or ((stmt,), ())
         changed = writes((stmt,))
-        made = {key: copied for key, copied in made.items() if copied.sources.isdisjoint(changed)}
+        for key in [key for key, copied in made.items() if not copied.sources.isdisjoint(changed)]:
+            del made[key]
 
 
 def _contract_nest(
@@ -67,6 +69,7 @@ def _contract_nest(
     if all(map(is_known, everything)) and volume(everything) < MIN_WORK:
         return None
     lanes = model.machine.lanes(fold.value.dtype) if dots else 1
+    model = model.among(b for s in nest.body for b in touched(s))  # a copy of the whole model for each option is slow
     options = [Estimate.of(c, rest, model, made) for c in candidates(program, nest, names, lanes)]
     if not options:
         return None
@@ -116,7 +119,7 @@ def _build(found: Estimate, fold: Fold, rest: Body, names: set[str], made: Copie
     the gradient of a 3 x 3 correlation of 32 channels at 32 x 32 takes 10.0 ms downwards and 5.9 upwards.
     """
     c = found.candidate
-    mirrors: dict[Expr, Expr] = {Axis(r.axis): _mirrored(r) for r in c.k if found.descends(r)}
+    mirrors = {r.axis: _mirrored(r) for r in c.k if found.descends(r)}
     factors: list[Expr] = []
     copies: list[tuple[int, Body]] = []
     buffers: list[Buffer] = []
@@ -132,7 +135,7 @@ def _build(found: Estimate, fold: Fold, rest: Body, names: set[str], made: Copie
             if not copies[-1][0]:
                 made[copy.key] = Copied(factor, reads(nest))
         if mirrors and isinstance(factor, Load):
-            factor = replace(factor, index=tuple(affine(substitute(e, mirrors)).expr() for e in factor.index))
+            factor = replace(factor, index=tuple(affine(place_axes(e, mirrors)).expr() for e in factor.index))
         factors.append(factor)
     body: Body = (Contract(fold.name, c.a.own, c.b.own, c.k, factors[0], factors[1], rest, fold.origin, c.lanes),)
     for depth in range(len(c.outer), -1, -1):

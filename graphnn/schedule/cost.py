@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
-from graphnn.lower.affine import affine
 from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
-from graphnn.schedule.affine import coefficient, layouts, stride
+from graphnn.schedule.affine import coefficient, stride
 from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
+from graphnn.schedule.extents import estimate, extent, is_known, volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import axes_used, nested, touched
-from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, Size, axes_of, children
+from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, axes_of, children
 from graphnn.simplify.once import once
 
 STILL = ""  # an axis that nothing moves with
@@ -33,150 +32,90 @@ NEAR = 1  # the same for a line that comes from the second level for sure, and i
 TURN = 10  # a tile's step from one stretch of terms to the next: 4 to 5 cycles
 SCATTER = 4  # a store in the middle of a line, for each lane: its line is fetched, and again for the lane's neighbour
 UNKNOWN_LANES = 2  # a size that is not known before the call may be 1 and leave the other lanes empty
-SIZE = 64  # the assumed value of a size that is not known before the call: a common batch
 LATENCY = 3  # cycles that a chain of adds waits per term, beyond the instruction itself
 EXCHANGE = 7  # an access across the lanes: to and from the stack, and log2(16) shuffles
 ENTRY = 4  # instructions to enter a vector loop: its bounds, and the mask of its tail
 CHEAP, DIVISION, POLYNOMIAL = 1, 4, 12  # instructions; the last is the length of the exp and log kernels
 ERROR_FUNCTION, ANGLE = 50, 60  # an exponential, a polynomial and two quotients; a reduction and two polynomials
-MEMORY = 2**14  # results of index arithmetic that are kept
 WEIGHTS = dict.fromkeys(("exp", "log", "expm1", "log1p", "tanh", "sigmoid", "pow"), POLYNOMIAL)
 WEIGHTS |= dict.fromkeys(("div", "sqrt"), DIVISION)
 WEIGHTS |= dict.fromkeys(("erf", "erfc"), ERROR_FUNCTION) | dict.fromkeys(("sin", "cos"), ANGLE)
 WEIGHTS["threefry"] = 80  # three instructions to each of 20 rounds, and the injections of the key
 
 
-def estimate(expr: Expr, size: int = SIZE) -> float:
-    """A typical value of an int64 expression: a Size counts as `size`, an axis as its first iteration."""
-    match expr:
-        case Const(value=value):
-            return float(value)
-        case Size():
-            return size
-        case Op(fn=fn, args=(a, b)):
-            x, y = estimate(a, size), estimate(b, size)
-            match fn:
-                case "add":
-                    return x + y
-                case "sub":
-                    return x - y
-                case "mul":
-                    return x * y
-                case "floordiv":
-                    return x // y if y else 0.0
-                case "min":
-                    return min(x, y)
-                case "max":
-                    return max(x, y)
-        case Op(fn="neg", args=(a,)):
-            return -estimate(a, size)
-    return 0.0
-
-
-def extent(lo: Expr, hi: Expr, size: int = SIZE) -> float:
-    """How many iterations an interval is taken to have: (p + 1) // 2 - p // 2 is 1/2, wherever p is."""
-    if isinstance(lo, Const) and isinstance(hi, Const):
-        return max(0.0, float(hi.value) - float(lo.value))
-    return _moving_extent(lo, hi, size)
-
-
-@lru_cache(MEMORY)
-def _moving_extent(lo: Expr, hi: Expr, size: int) -> float:
-    lows = lo.args if isinstance(lo, Op) and lo.fn == "max" else (lo,)
-    ends = hi.args if isinstance(hi, Op) and hi.fn == "min" else (hi,)
-    found = [gap for low in lows for end in ends if (gap := _gap(low, end)) is not None]
-    return max(0.0, min([estimate(hi, size) - estimate(lo, size), *found]))
-
-
-def _gap(lo: Expr, hi: Expr) -> float | None:
-    """hi - lo where that is a number; a quotient by a number counts as a fraction."""
-    difference = _linear(hi)
-    for atom, factor in _linear(lo).items():
-        difference[atom] = difference.get(atom, 0.0) - factor
-    number = difference.pop(None, 0.0)
-    return None if any(difference.values()) else number
-
-
-def _linear(expr: Expr) -> dict[Expr | None, float]:
-    """An expression as atoms with their factors; its constant stands under None."""
-    form = affine(expr)
-    found: dict[Expr | None, float] = {None: float(form.constant)}
-    for atom, factor in form.terms:
-        parts: dict[Expr | None, float] = {atom: 1.0}
-        divisor = 1.0
-        match atom:
-            case Op(fn="floordiv", args=(dividend, Const(value=value))):
-                parts, divisor = _linear(dividend), float(value)
-        for part, weight in parts.items():
-            found[part] = found.get(part, 0.0) + factor * weight / divisor
-    return found
-
-
-def is_known(r: Range) -> bool:
-    """Whether a range has constant bounds."""
-    return isinstance(r.lo, Const) and isinstance(r.hi, Const)
-
-
-def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
-    """How many points the ranges have together."""
-    return math.prod([extent(r.lo, r.hi, size) for r in ranges])
-
-
-Dimension = tuple[list[tuple[str, int]], float]  # how far each axis moves along it, and its extent
+Steps = tuple[tuple[str, int], ...]  # how far each axis moves
+Dimension = tuple[Steps, float]  # how far each axis moves along it, and its extent
 
 
 def lines_touched(dimensions: Iterable[Dimension], extents: Mapping[str, float]) -> float:
     """How many cache lines axes of some extents touch; the others stand still."""
     run, apart, whole, none = 1.0, 1.0, True, True
     for steps, size in dimensions:
-        span = 1 + sum(step * (extents[axis] - 1) for axis, step in steps if axis in extents)
-        run, apart = (run * span, apart) if whole else (run, apart * span)
-        whole, none = whole and span >= size, False
+        beyond = 0.0
+        for axis, step in steps:
+            if axis in extents:
+                beyond += step * (extents[axis] - 1)
+        span = 1 + beyond
+        if whole:
+            run, whole = run * span, span >= size
+        else:
+            apart *= span
+        none = False
     return 0.0 if none else apart * math.ceil(run / LINE)
 
 
-View = tuple[object, ...]  # all that the cost of a statement depends on, beside itself
+Place = tuple[tuple[int, ...], tuple[float, ...]]  # how a buffer lies in memory: its layout, and its extents
+View = tuple[Machine, tuple[Place, ...]]  # all that the cost of a statement depends on, beside itself
+
+
+def place_of(buffer: Buffer) -> Place:
+    return buffer.layout, tuple(map(estimate, buffer.shape))
 
 
 class CostModel:
-    """Costs under given layouts: {buffer: logical axes from slowest to fastest}, and shapes where they are known."""
+    """Costs where buffers lie in given `places`."""
 
-    def __init__(
-        self, layouts: dict[str, tuple[int, ...]], machine: Machine, shapes: dict[str, tuple[Expr, ...]] | None = None
-    ) -> None:
-        self.layouts, self.machine, self.shapes = layouts, machine, shapes or {}
-        self.base: tuple[CostModel, str] | None = None  # a model that differs in the layout of one buffer alone
-        self.known: dict[tuple[Expr, str, int], float] = {}
-        # By identity; a statement is kept, so that its id stays its own.
+    def __init__(self, places: dict[str, Place], machine: Machine) -> None:
+        self.places, self.machine = places, machine
+        self.base: tuple[CostModel, str] | None = None  # a model that differs in the place of one buffer alone
+        # By identity; what is priced is kept, so that its id stays its own.
+        self.known: dict[tuple[int, str, int], tuple[Expr, float]] = {}
         self.costs: dict[tuple[int, str | None, int], tuple[Stmt, float]] = {}
 
     @classmethod
     def of(cls, buffers: Iterable[Buffer], machine: Machine) -> CostModel:
         """The model of buffers as they are laid out."""
-        known = tuple(buffers)
-        return cls(layouts(known), machine, {b.name: b.shape for b in known})
+        return cls({b.name: place_of(b) for b in buffers}, machine)
+
+    def among(self, names: Iterable[str]) -> CostModel:
+        """The model of some of the buffers."""
+        return CostModel({name: self.places[name] for name in names}, self.machine)
 
     def beside(self, buffer: Buffer) -> CostModel:
-        """The model with one more buffer."""
-        name = buffer.name
-        return CostModel(self.layouts | {name: buffer.layout}, self.machine, self.shapes | {name: buffer.shape})
+        """The model with one more buffer; what does not touch it costs as before."""
+        return self._with(buffer.name, place_of(buffer))
 
     def with_layout(self, buffer: str, layout: tuple[int, ...]) -> CostModel:
-        """The model with another layout of one buffer; what does not read it costs as before."""
-        model = CostModel(self.layouts | {buffer: layout}, self.machine, self.shapes)
+        """The model with another layout of one buffer; what does not touch it costs as before."""
+        return self._with(buffer, (layout, self.places[buffer][1]))
+
+    def _with(self, buffer: str, place: Place) -> CostModel:
+        model = CostModel(self.places | {buffer: place}, self.machine)
         model.base = self, buffer
         return model
 
     def adopt(self, other: CostModel) -> None:
-        """Become a model that `with_layout` made. All that reads the buffer has been asked of both."""
-        self.layouts = other.layouts
+        """Become a model that `with_layout` made. All that touches the buffer has been asked of both."""
+        self.places = other.places
         self.known |= other.known
         self.costs |= other.costs
 
+    def layout(self, buffer: str) -> tuple[int, ...]:
+        return self.places[buffer][0]
+
     def view(self, stmt: Stmt) -> View:
         """The machine, and how what a statement touches lies in memory."""
-        places = [(self.layouts[name], self.shapes.get(name)) for name in touched(stmt)]
-        return (self.machine, *places)
+        return self.machine, tuple([self.places[name] for name in touched(stmt)])
 
     def lanes(self, body: Iterable[Stmt]) -> int:
         """The lanes of a vector loop around `body`: its widest computed value fills a vector."""
@@ -194,9 +133,10 @@ class CostModel:
         if self.base is not None and self.base[1] not in touched(stmt):
             return self.base[0].statement(stmt, axis, lanes)
         place = id(stmt), axis, lanes
-        if place not in self.costs:
-            self.costs[place] = stmt, self._statement(stmt, axis, lanes)
-        return self.costs[place][1]
+        found = self.costs.get(place)
+        if found is None:
+            found = self.costs[place] = stmt, self._statement(stmt, axis, lanes)
+        return found[1]
 
     def _statement(self, stmt: Stmt, axis: str | None, lanes: int) -> float:
         match stmt:
@@ -233,7 +173,7 @@ class CostModel:
         return len(found) * max(0.0, lanes - EXCHANGE)
 
     def stride(self, buffer: str, index: tuple[Expr, ...], axis: str) -> int | None:
-        return stride(index, axis, self.layouts[buffer])
+        return stride(index, axis, self.layout(buffer))
 
     def contraction(self, c: Contract) -> float:
         """A tile's multiply-adds and loads, its epilogue, and the lines that do not stay in the first cache.
@@ -294,34 +234,28 @@ class CostModel:
 
     def lines(self, load: Expr, loops: Iterable[Range]) -> float:
         """How many cache lines the loops touch: whole rows of whole dimensions are one run of memory."""
-        return lines_touched(self.dimensions(load), {r.axis: volume((r,)) for r in loops})
+        return lines_touched(self.dimensions(load), {r.axis: extent(r.lo, r.hi) for r in loops})
 
     def dimensions(self, load: Expr) -> list[Dimension]:
         """What `lines_touched` needs of a load, fastest dimension first; none of what is in no array."""
         if not isinstance(load, Load):
             return []
-        shape = self.shapes.get(load.buffer)
-        found = []
-        for d in reversed(self.layouts.get(load.buffer, range(len(load.index)))):
-            expr = load.index[d]
-            steps = [(axis, abs(coefficient(expr, axis) or 1)) for axis in sorted(axes_of(expr))]
-            found.append((steps, math.inf if shape is None else estimate(shape[d])))
-        return found
+        layout, extents = self.places[load.buffer]
+        return [(_steps(load.index[d]), extents[d]) for d in reversed(layout)]
 
     def distance(self, load: Expr, axis: str) -> float:
         """How many elements one step of an axis goes in memory."""
-        shape = self.shapes.get(load.buffer) if isinstance(load, Load) else None
-        if not isinstance(load, Load) or shape is None:
+        if not isinstance(load, Load):
             return 0.0
+        layout, extents = self.places[load.buffer]
         total, step = 0.0, 1.0
-        for d in reversed(self.layouts[load.buffer]):
+        for d in reversed(layout):
             total += step * (coefficient(load.index[d], axis) or 0)
-            step *= estimate(shape[d])
+            step *= extents[d]
         return total
 
     def _runs_along(self, buffer: str, index: tuple[Expr, ...], axis: str) -> bool:
-        layout = self.layouts.get(buffer)
-        return layout is None or stride(index, axis, layout) == 1
+        return buffer not in self.places or self.stride(buffer, index, axis) == 1
 
     def expression(self, expr: Expr, axis: str | None, lanes: int) -> float:
         """Index arithmetic on plain axes is free: addressing modes do it. What does not move with `axis` is serial."""
@@ -329,10 +263,11 @@ class CostModel:
             return _serial(expr)
         if self.base is not None and self.base[1] not in _buffers(expr):
             return self.base[0].expression(expr, axis, lanes)
-        place = expr, axis, lanes
-        if place not in self.known:
-            self.known[place] = self._moving(expr, axis, lanes)
-        return self.known[place]
+        place = id(expr), axis, lanes
+        found = self.known.get(place)
+        if found is None:
+            found = self.known[place] = expr, self._moving(expr, axis, lanes)
+        return found[1]
 
     def _moving(self, expr: Expr, axis: str, lanes: int) -> float:
         match expr:
@@ -346,7 +281,7 @@ class CostModel:
                 return 0.0
 
     def access(self, buffer: str, index: tuple[Expr, ...], axis: str | None, lanes: int) -> float:
-        if axis is None or not index or stride(index, axis, self.layouts[buffer]) is not None:
+        if axis is None or not index or self.stride(buffer, index, axis) is not None:
             return 1.0
         return float(lanes)
 
@@ -379,6 +314,12 @@ def _computed(stmt: Stmt) -> frozenset[DType]:
     """The dtypes of the values that a statement computes, those inside it included."""
     own = (stmt.value.dtype,) if isinstance(stmt, Fold | Store | Accumulate | Let) else ()
     return frozenset[DType](own).union(*map(_computed, nested(stmt)))
+
+
+@once("_steps")
+def _steps(index: Expr) -> Steps:
+    """How far an index moves with each of its axes, at least 1, whichever way."""
+    return tuple((axis, abs(coefficient(index, axis) or 1)) for axis in sorted(axes_of(index)))
 
 
 @once("_buffers")

@@ -11,7 +11,8 @@ from graphnn.lower.ir import Accumulate, Buffer, Contract, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of
 from graphnn.schedule.algorithms import FEWEST_TERMS, Algorithm, accurate
 from graphnn.schedule.correlations import Correlation
-from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel, volume
+from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel
+from graphnn.schedule.extents import volume
 from graphnn.schedule.kernel_gradients import KernelGradient
 from graphnn.schedule.linear_maps import Lets, nested
 from graphnn.schedule.tiles import Plan

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from graphnn.lower.ir import Accumulate, Let, Stmt, Store
 from graphnn.schedule.statements import Body, fresh_name, own_expressions, rewrite, statements, writes
-from graphnn.simplify.expr import Const, Expr, Load, Local, transform, walk
+from graphnn.simplify.expr import Const, Expr, Load, Local, loads_of, transform
 
 Element = tuple[str, tuple[Expr, ...]]
 
@@ -50,4 +50,4 @@ def _replace_loads(body: Body, known: dict[Element, Expr]) -> Body:
 
 def _loaded(body: Body) -> set[Element]:
     expressions = (expr for stmt in statements(body) for expr in own_expressions(stmt))
-    return {(e.buffer, e.index) for expr in expressions for e in walk(expr) if isinstance(e, Load)}
+    return {(e.buffer, e.index) for expr in expressions for e in loads_of(expr)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphnn.lower.affine import affine, never_positive
 from graphnn.lower.guards import conjunction, conjuncts
 from graphnn.lower.ir import Fold, Program
-from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, walk
+from graphnn.simplify.expr import Axis, Expr, Op, Range, axes_of, loads_of
 
 
 def rectangular(fold: Fold, moving: tuple[Range, ...]) -> tuple[Range, ...] | None:
@@ -60,11 +60,10 @@ def _without_axes(bound: Expr, moving: set[str], hull: str) -> Expr | None:
 def in_range(program: Program, factor: Expr, ranges: tuple[Range, ...]) -> bool:
     """Whether every load of a factor is in range at all points of `ranges`, whatever the guard says."""
     known = {r.axis: r for r in ranges}
-    for node in walk(factor):
-        if isinstance(node, Load):
-            for expr, size in zip(node.index, program.buffer(node.buffer).shape, strict=True):
-                form = affine(expr)
-                beyond = form.plus(affine(size), -1).shifted(1)
-                if not (never_positive(form.negated(), known) and never_positive(beyond, known)):
-                    return False
+    for load in loads_of(factor):
+        for expr, size in zip(load.index, program.buffer(load.buffer).shape, strict=True):
+            form = affine(expr)
+            beyond = form.plus(affine(size), -1).shifted(1)
+            if not (never_positive(form.negated(), known) and never_positive(beyond, known)):
+                return False
     return True

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphnn.lower.ir import Fold, Program, Stmt, Store
-from graphnn.schedule.cost import FAR_LINES, LINE, POLYNOMIAL, WEIGHTS, volume
+from graphnn.schedule.cost import FAR_LINES, LINE, POLYNOMIAL, WEIGHTS
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel, wrap
 from graphnn.schedule.statements import fresh_name, names_in, reads, rename, rewrite, writes

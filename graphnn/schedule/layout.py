@@ -44,7 +44,7 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
                 least = sum(costs.values())
                 known |= costs
                 model.adopt(other)
-    return replace(program, buffers=tuple(replace(b, layout=model.layouts[b.name]) for b in program.buffers))
+    return replace(program, buffers=tuple(replace(b, layout=model.layout(b.name)) for b in program.buffers))
 
 
 def _operands(body: tuple[Stmt, ...]) -> set[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphnn.lower.ir import For, Let, Stmt, Store
-from graphnn.schedule.cost import EXCHANGE, CostModel, View, volume
+from graphnn.schedule.cost import EXCHANGE, CostModel, View
 from graphnn.schedule.crossing import always_loaded, crosses
+from graphnn.schedule.extents import volume
 from graphnn.schedule.nest import Nest, moves_inward, peel, wrap
 from graphnn.schedule.statements import Body, own_expressions
 from graphnn.schedule.traffic import FAR, far_lines
@@ -21,9 +22,10 @@ def best_lanes(stmt: Stmt, model: CostModel) -> tuple[float, Stmt]:
     stays serial. Ties go to the innermost.
     """
     known, view = _choices(stmt), model.view(stmt)
-    if view not in known:
-        known[view] = _best_lanes(stmt, model)
-    return known[view]
+    found = known.get(view)
+    if found is None:
+        found = known[view] = _best_lanes(stmt, model)
+    return found
 
 
 @once("_lanes")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from graphnn.simplify.expr import DType
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:  # loaded programs run without the loop IR
 BYTES: dict[Stored, int] = {"float32": 4, "float64": 8, "int64": 8, "bool": 1, "int8": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):  # a tuple is hashed fast: costs are kept by machine
     """`vector_bytes` is the widest vector in use, `vector_registers` how many there are (default: AVX-512)."""
 
     vector_bytes: int = 64

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import is_
 
 from graphnn.lower.ir import Contract, Let, Stmt, Store
 from graphnn.schedule.affine import Extents, conflicts, pins
 from graphnn.schedule.nest import Nest, extents_inside, moves_inward, peel
 from graphnn.schedule.reorder import Effects
 from graphnn.schedule.statements import Access, fresh_name, names_in, reads, rename, writes
-from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
+from graphnn.simplify.expr import Axis, Expr, Range, axes_of, place_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,26 @@ class _Pair:
 
     @classmethod
     def of(cls, first: Effects, second: Effects, apart: dict[str, str]) -> _Pair:
-        axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in apart.items()}
-        met = [
-            (x, replace(y, index=tuple(substitute(e, axes) for e in y.index)))
-            for x, y in conflicts(first.accesses, second.accesses)
-        ]
+        axes = _axes_named(apart)
+        met = [(x, _placed(y, axes)) for x, y in conflicts(first.accesses, second.accesses)]
         inside = {apart.get(name, name): extent for name, extent in extents_inside((second.stmt,)).items()}
         extents = extents_inside((first.stmt,)) | inside
         return cls(peel(first.stmt), peel(second.stmt), second.stmt, apart, met, extents)
 
     def renamed(self, r: Range) -> Range:
         """A loop of the second one under its fresh names."""
-        axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in self.apart.items()}
-        return Range(self.apart.get(r.axis, r.axis), substitute(r.lo, axes), substitute(r.hi, axes))
+        axes = _axes_named(self.apart)
+        return Range(self.apart.get(r.axis, r.axis), place_axes(r.lo, axes), place_axes(r.hi, axes))
+
+
+def _axes_named(names: dict[str, str]) -> dict[str, Expr]:
+    return {old: Axis(new) for old, new in names.items()}
+
+
+def _placed(access: Access, axes: dict[str, Expr]) -> Access:
+    """An access under other names of its axes."""
+    index = tuple(place_axes(e, axes) for e in access.index)
+    return access if all(map(is_, index, access.index)) else replace(access, index=index)
 
 
 def _match(pair: _Pair, prefix: bool = False) -> Match | None:
@@ -114,8 +122,8 @@ def _match(pair: _Pair, prefix: bool = False) -> Match | None:
 
 
 def _same_bounds(p: Range, c: Range, names: dict[str, str]) -> bool:
-    axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in names.items()}
-    return p.lo == substitute(c.lo, axes) and p.hi == substitute(c.hi, axes)
+    axes = _axes_named(names)
+    return p.lo == place_axes(c.lo, axes) and p.hi == place_axes(c.hi, axes)
 
 
 def _may_come_next(nest: Nest, loop: Range, left: list[Range]) -> bool:
@@ -129,10 +137,8 @@ def _may_come_next(nest: Nest, loop: Range, left: list[Range]) -> bool:
 
 
 def _all_pinned(pairs: list[tuple[Access, Access]], axis: str, names: dict[str, str], forbidden: Extents) -> bool:
-    axes: dict[Expr, Expr] = {Axis(old): Axis(new) for old, new in names.items()}
-    return all(
-        pins(x, replace(y, index=tuple(substitute(e, axes) for e in y.index)), axis, forbidden) for x, y in pairs
-    )
+    axes = _axes_named(names)
+    return all(pins(x, _placed(y, axes), axis, forbidden) for x, y in pairs)
 
 
 def _without(axes: Extents, common: list[Range]) -> Extents:

@@ -11,8 +11,8 @@ from graphnn.lower.ir import Buffer, Program, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of, is_affine, is_size, position_in, stride
 from graphnn.schedule.guards import in_range
 from graphnn.schedule.nest import wrap
-from graphnn.schedule.statements import Body, fresh_name
-from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity_of, substitute, walk
+from graphnn.schedule.statements import Body, fresh_name, untaken_name
+from graphnn.simplify.expr import Axis, Expr, Load, Op, Range, axes_of, identity_of, loads_of, place_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Copy:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for two copies of the same elements in the same order, whatever their axes are called."""
-        axes: dict[Expr, Expr] = {Axis(r.axis): Axis(str(n)) for n, r in enumerate(self.ranges)}
-        return (tuple((r.lo, r.hi) for r in self.ranges), substitute(self.value, axes), self.layout)
+        axes = {r.axis: Axis(str(n)) for n, r in enumerate(self.ranges)}
+        return (tuple((r.lo, r.hi) for r in self.ranges), place_axes(self.value, axes), self.layout)
 
     def build(self, names: set[str]) -> tuple[Load, Buffer, Body]:
         """for i1: for r0: W.packed[r0, i1] = W[i1, r0]   and the load that takes the factor's place."""
-        source = next((e.buffer for e in walk(self.value) if isinstance(e, Load)), "value")
+        source = next((e.buffer for e in loads_of(self.value)), "value")
         name = fresh_name(f"{source}.packed", names)
         shape = tuple(map(extent_of, self.ranges))
         dtype, origin = self.value.dtype, self.value.origin
@@ -125,7 +125,7 @@ def prepare(space: Space, factor: Expr, guard: Expr | None, own: Range, along: R
     return Side(factor, own, Copy(ranges, _where(guard, factor), index, default_layout(index)))
 
 
-def _readable(load: Load, along: Range | None, layout: Sequence[int]) -> bool:
+def _readable(load: Load, along: Range | None, layout: tuple[int, ...]) -> bool:
     return is_affine(load.index) and (along is None or stride(load.index, along.axis, layout) == 1)
 
 
@@ -168,7 +168,7 @@ def _pad(space: Space, factor: Expr, guard: Expr | None) -> Copy | None:
     ends = [_extreme(f, known, highest=True).shifted(1) for f in forms]
     if not all(is_size(f.expr()) for f in (*lows, *ends)):
         return None
-    axes = [fresh_name(f"p{d}", set(space.names)) for d in range(len(forms))]
+    axes = [untaken_name(f"p{d}", space.names) for d in range(len(forms))]
     copied = tuple(Range(p, lo.expr(), end.expr()) for p, lo, end in zip(axes, lows, ends, strict=True))
     index = tuple(Axis(p) for p in axes)
     checks: list[Expr] = []
@@ -200,7 +200,7 @@ def _follows(condition: Expr, inside: Sequence[Affine], known: dict[str, Range])
 def _extreme(form: Affine, known: dict[str, Range], highest: bool) -> Affine:
     """The least or greatest value of a form over all points of the ranges, outer ones first."""
     for r in reversed(list(known.values())):
-        factor = form.coefficient(Axis(r.axis))
-        bound = affine(r.hi).shifted(-1) if (factor > 0) == highest else affine(r.lo)
-        form = form.plus(affine(Axis(r.axis)), -factor).plus(bound, factor)
+        factor, rest = form.apart(r.axis)
+        if factor:
+            form = rest.plus(affine(r.hi).shifted(-1) if (factor > 0) == highest else affine(r.lo), factor)
     return form

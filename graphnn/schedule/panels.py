@@ -13,7 +13,8 @@ from functools import partial
 from graphnn.lower.affine import affine
 from graphnn.lower.ir import Contract, For, If, Program, Stmt
 from graphnn.schedule.affine import ZERO, integer, known_extent
-from graphnn.schedule.cost import CostModel, volume
+from graphnn.schedule.cost import CostModel
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import moves_inward, peel, wrap
 from graphnn.schedule.statements import Body, fresh_name, names_in, rewrite

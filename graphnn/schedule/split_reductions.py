@@ -15,7 +15,7 @@ from graphnn.schedule.affine import (
     layouts,
     stride,
 )
-from graphnn.schedule.cost import volume
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import Nest, peel
 from graphnn.schedule.partial_sums import MAX_PARTIALS, Cut, Level, take_apart

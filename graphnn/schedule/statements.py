@@ -9,7 +9,19 @@ from operator import is_
 from typing import Any, TypeVar
 
 from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, axes_of, substitute, transform, walk
+from graphnn.simplify.expr import (
+    NOTHING,
+    Axis,
+    Expr,
+    Load,
+    Local,
+    Range,
+    axes_of,
+    loads_of,
+    locals_of,
+    rebuild,
+    transform,
+)
 from graphnn.simplify.once import hashed_once, once
 
 Body = tuple[Stmt, ...]
@@ -75,21 +87,25 @@ def _names_in(stmt: Stmt) -> frozenset[str]:
     return frozenset(own.union(*map(_names_in, nested(stmt))))
 
 
+def untaken_name(prefix: str, taken: Set[str]) -> str:
+    """The first of prefix, prefix_1, prefix_2 ... that is not taken."""
+    return next(n for n in (f"{prefix}_{k}" if k else prefix for k in count()) if n not in taken)
+
+
 def fresh_name(prefix: str, taken: set[str]) -> str:
-    """The first of prefix, prefix_1, prefix_2 ... that is not taken; it is taken from now on."""
-    name = next(n for n in (f"{prefix}_{k}" if k else prefix for k in count()) if n not in taken)
+    """An untaken name; it is taken from now on."""
+    name = untaken_name(prefix, taken)
     taken.add(name)
     return name
 
 
 def rename(body: Body, names: dict[str, str]) -> Body:
     """Rename bound axes and locals, and every use of them."""
-    mapping: dict[Expr, Expr] = {}
-    for stmt in statements(body):
-        for expr in own_expressions(stmt):
-            for node in walk(expr):
-                if isinstance(node, Axis | Local) and node.name in names:
-                    mapping[node] = replace(node, name=names[node.name])
+
+    def visit(expr: Expr) -> Expr:
+        if axes_of(expr).isdisjoint(names) and locals_of(expr).isdisjoint(names):
+            return expr
+        return replace(expr, name=names[expr.name]) if isinstance(expr, Axis | Local) else rebuild(expr, visit)
 
     def axis(r: Range) -> Range:
         return replace(r, axis=names.get(r.axis, r.axis))
@@ -108,7 +124,7 @@ def rename(body: Body, names: dict[str, str]) -> Body:
             case _:
                 return stmt
 
-    return rewrite(body, lambda expr: substitute(expr, mapping), binder)
+    return rewrite(body, visit, binder)
 
 
 def rename_buffer(body: Iterable[Stmt], old: str, new: str) -> Body:
@@ -191,7 +207,7 @@ def accesses(body: Iterable[Stmt]) -> list[Access]:
 def _accesses(stmt: Stmt) -> tuple[Access, ...]:
     found = []
     for expr in own_expressions(stmt):
-        found += [Access(e.buffer, e.index, False) for e in walk(expr) if isinstance(e, Load)]
+        found += [Access(e.buffer, e.index, False) for e in loads_of(expr)]
     if isinstance(stmt, Store | Accumulate):
         found.append(Access(stmt.buffer, stmt.index, True))
     return (*found, *accesses(nested(stmt)))
@@ -199,12 +215,12 @@ def _accesses(stmt: Stmt) -> tuple[Access, ...]:
 
 def reads(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers whose values a body uses."""
-    return frozenset[str]().union(*[_touched(stmt)[0] for stmt in body])
+    return NOTHING.union(*[_touched(stmt)[0] for stmt in body])
 
 
 def writes(body: Iterable[Stmt]) -> frozenset[str]:
     """The buffers that a body changes."""
-    return frozenset[str]().union(*[_touched(stmt)[1] for stmt in body])
+    return NOTHING.union(*[_touched(stmt)[1] for stmt in body])
 
 
 def touched(stmt: Stmt) -> tuple[str, ...]:
@@ -223,17 +239,16 @@ def _touched(stmt: Stmt) -> tuple[frozenset[str], frozenset[str], tuple[str, ...
 @once("_axes")
 def axes_used(stmt: Stmt) -> frozenset[str]:
     """The axes that the expressions of a statement hold, those inside it included."""
-    return frozenset[str]().union(*map(axes_of, own_expressions(stmt)), *map(axes_used, nested(stmt)))
+    return NOTHING.union(*map(axes_of, own_expressions(stmt)), *map(axes_used, nested(stmt)))
 
 
 def locals_used(body: Iterable[Stmt]) -> frozenset[str]:
-    return frozenset[str]().union(*map(_locals_used, body))
+    return NOTHING.union(*map(_locals_used, body))
 
 
 @once("_uses")
 def _locals_used(stmt: Stmt) -> frozenset[str]:
-    own = frozenset(e.name for expr in own_expressions(stmt) for e in walk(expr) if isinstance(e, Local))
-    return own.union(*map(_locals_used, nested(stmt)))
+    return NOTHING.union(*map(locals_of, own_expressions(stmt)), *map(_locals_used, nested(stmt)))
 
 
 def locals_bound(body: Iterable[Stmt]) -> frozenset[str]:

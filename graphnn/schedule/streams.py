@@ -10,7 +10,7 @@ from graphnn.schedule.affine import ZERO, integer, is_affine, known_extent, stri
 from graphnn.schedule.cost import FAR_LINES, CostModel
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import fresh_name, names_in, rewrite, statements
-from graphnn.simplify.expr import Axis, Expr, Load, Range, index_constant, substitute
+from graphnn.simplify.expr import Axis, Load, Range, index_constant, place_axes
 
 STREAMS = 4  # of one core: 37 to 40 GB/s, with 8 35, with one 31; 16 exceed what the prefetchers follow (23)
 RUN = 256  # elements of a row of b, at least
@@ -37,9 +37,9 @@ def stream_rows(program: Program, machine: Machine) -> Program:
         quarter = (known_extent(r) or 0) // STREAMS
         t, q = fresh_name(r.axis, names), fresh_name(f"{r.axis}_q", names)
         far = affine(integer("mul", index_constant(quarter), Axis(q)))
-        place: dict[Expr, Expr] = {Axis(r.axis): far.plus(affine(Axis(t))).plus(affine(r.lo)).expr()}
+        place = {r.axis: far.plus(affine(Axis(t))).plus(affine(r.lo)).expr()}
         k = Range(t, ZERO, index_constant(quarter)), Range(q, ZERO, index_constant(STREAMS))
-        return replace(stmt, k=k, a=substitute(stmt.a, place), b=substitute(stmt.b, place))
+        return replace(stmt, k=k, a=place_axes(stmt.a, place), b=place_axes(stmt.b, place))
 
     return replace(program, body=rewrite(program.body, lambda expr: expr, streamed))
 
@@ -59,5 +59,5 @@ def _comes_row_by_row(c: Stmt, model: CostModel) -> bool:
     if not terms or terms % STREAMS or not columns or columns < RUN:
         return False
     rows_follow = model.distance(c.b, c.k[0].axis) == columns
-    along = stride(c.b.index, c.n.axis, model.layouts[c.b.buffer])
+    along = stride(c.b.index, c.n.axis, model.layout(c.b.buffer))
     return rows_follow and along == 1 and model.lines(c.b, (c.n, *c.k)) > FAR_LINES

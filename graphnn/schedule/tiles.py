@@ -13,7 +13,7 @@ from graphnn.lower.ir import Buffer, Let, Store
 from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, is_affine, position_in
 from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.correlations import Window, Windows
-from graphnn.schedule.cost import volume
+from graphnn.schedule.extents import volume
 from graphnn.schedule.linear_maps import Lets
 from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
 from graphnn.simplify.expr import Axis, DType, Expr, Load, Op, Origin, Range, axes_of, index_constant, substitute

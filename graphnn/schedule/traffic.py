@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphnn.lower.ir import Contract
-from graphnn.schedule.cost import DEEP_ROWS, FAR_LINES, CostModel, is_deep, lines_touched, volume
+from graphnn.schedule.cost import DEEP_ROWS, FAR_LINES, CostModel, is_deep, lines_touched
+from graphnn.schedule.extents import volume
 from graphnn.simplify.expr import Range
 
 FAR = 4  # such a line, beyond what it costs to come from the second level

@@ -11,7 +11,7 @@ from graphnn.schedule.loops import best_lanes
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside, meetings_inside
 from graphnn.schedule.statements import Body, locals_bound, rewrite
-from graphnn.simplify.expr import Axis, Expr, Range, axes_of, substitute
+from graphnn.simplify.expr import Expr, Range, axes_of, place_axes
 
 
 def vectorise(program: Program, machine: Machine) -> Program:
@@ -33,10 +33,10 @@ def _opened(stmt: Stmt) -> Body:
         return (stmt,)
     if locals_bound(stmt.body):  # they would hold the statements together
         return (stmt,)
-    axis = Axis(stmt.axis)
+    place = {stmt.axis: stmt.lo}
 
     def visit(expr: Expr) -> Expr:
-        return folded(substitute(expr, {axis: stmt.lo})) if stmt.axis in axes_of(expr) else expr
+        return folded(place_axes(expr, place)) if stmt.axis in axes_of(expr) else expr
 
     return tuple(part for inner in rewrite(stmt.body, visit) for part in _opened(inner))
 

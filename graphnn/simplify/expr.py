@@ -13,9 +13,10 @@ This module imports no sympy: a loaded Executable needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import is_
 from typing import Literal
 
 from graphnn.simplify.once import hashed_once, once
@@ -50,9 +51,9 @@ class Origin(_Hashed):
 
 
 class Node:
-    """Slots of what is found about an expression once: hash, free axes, integer form, what it reads and costs."""
+    """Slots of what is found about an expression once: hash, free axes and locals, integer form, loads and costs."""
 
-    __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash", "_names")
+    __slots__ = ("_axes", "_buffers", "_cost", "_form", "_hash", "_loads", "_locals", "_names", "_steps")
 
 
 @hashed_once
@@ -189,6 +190,7 @@ SCALARS: dict[str, Scalar] = {
 # A reducer below `declare/`: the scalar function that combines, and the value of an empty reduction.
 COMBINE: dict[str, str] = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 INT64_MAX = 2**63 - 1
+NOTHING = frozenset[str]()
 
 
 def identity_of(reducer: str, dtype: DType) -> Const:
@@ -202,36 +204,32 @@ def identity_of(reducer: str, dtype: DType) -> Const:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct subexpressions, range bounds and guards included."""
-    match expr:
-        case Load(index=index):
-            return index
-        case Op(args=args):
-            return args
-        case Reduce(ranges=ranges, guard=guard, body=body):
-            bounds = tuple(bound for r in ranges for bound in (r.lo, r.hi))
-            return (*bounds, body) if guard is None else (*bounds, guard, body)
-        case _:
-            return ()
+    if isinstance(expr, Op):
+        return expr.args
+    if isinstance(expr, Load):
+        return expr.index
+    if isinstance(expr, Reduce):
+        bounds = tuple(bound for r in expr.ranges for bound in (r.lo, r.hi))
+        return (*bounds, expr.body) if expr.guard is None else (*bounds, expr.guard, expr.body)
+    return ()
 
 
 def rebuild(expr: Expr, visit: Callable[[Expr], Expr]) -> Expr:
     """`expr` with `visit` applied to its children; the same object where no child changed."""
-    match expr:
-        case Load(index=index):
-            new = tuple(map(visit, index))
-            return expr if all(a is b for a, b in zip(new, index, strict=True)) else replace(expr, index=new)
-        case Op(args=args):
-            new = tuple(map(visit, args))
-            return expr if all(a is b for a, b in zip(new, args, strict=True)) else replace(expr, args=new)
-        case Reduce(ranges=ranges, guard=guard, body=body):
-            new_ranges = tuple(Range(r.axis, visit(r.lo), visit(r.hi)) for r in ranges)
-            new_guard = None if guard is None else visit(guard)
-            new_body = visit(body)
-            if new_ranges == ranges and new_guard is guard and new_body is body:
-                return expr
-            return replace(expr, ranges=new_ranges, guard=new_guard, body=new_body)
-        case _:
+    if isinstance(expr, Op):
+        args = tuple(map(visit, expr.args))
+        return expr if all(map(is_, args, expr.args)) else Op(expr.fn, args, expr.dtype, expr.origin)
+    if isinstance(expr, Load):
+        index = tuple(map(visit, expr.index))
+        return expr if all(map(is_, index, expr.index)) else Load(expr.buffer, index, expr.dtype, expr.origin)
+    if isinstance(expr, Reduce):
+        ranges = tuple(Range(r.axis, visit(r.lo), visit(r.hi)) for r in expr.ranges)
+        guard = None if expr.guard is None else visit(expr.guard)
+        body = visit(expr.body)
+        if ranges == expr.ranges and guard is expr.guard and body is expr.body:
             return expr
+        return replace(expr, ranges=ranges, guard=guard, body=body)
+    return expr
 
 
 def transform(expr: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:
@@ -250,13 +248,20 @@ def substitute(expr: Expr, mapping: dict[Expr, Expr]) -> Expr:
     return found if found is not None else rebuild(expr, lambda child: substitute(child, mapping))
 
 
+def place_axes(expr: Expr, places: Mapping[str, Expr]) -> Expr:
+    """Replace axes that are free in an expression below `lower/`, by name: place_axes(i0 + 1, {"i0": r0}) -> r0 + 1."""
+    if axes_of(expr).isdisjoint(places):
+        return expr
+    return places[expr.name] if isinstance(expr, Axis) else rebuild(expr, lambda child: place_axes(child, places))
+
+
 def walk(expr: Expr) -> Iterator[Expr]:
     """Every subexpression, children before parents: parents first and from right to left, then turned round."""
     pending, found = [expr], list[Expr]()
     while pending:
         node = pending.pop()
         found.append(node)
-        pending.extend(children(node))
+        pending += children(node)
     return reversed(found)
 
 
@@ -265,8 +270,21 @@ def axes_of(expr: Expr) -> frozenset[str]:
     """The names of the axes that are free in `expr` (those bound by a Reduce inside it excluded)."""
     if isinstance(expr, Axis):
         return frozenset((expr.name,))
-    free = frozenset[str]().union(*map(axes_of, children(expr)))
+    free = NOTHING.union(*map(axes_of, children(expr)))
     return free - {r.axis for r in expr.ranges} if isinstance(expr, Reduce) else free
+
+
+@once("_locals")
+def locals_of(expr: Expr) -> frozenset[str]:
+    """The names of the locals in an expression."""
+    return frozenset((expr.name,)) if isinstance(expr, Local) else NOTHING.union(*map(locals_of, children(expr)))
+
+
+@once("_loads")
+def loads_of(expr: Expr) -> tuple[Load, ...]:
+    """The loads in an expression, children before parents."""
+    inside = tuple(load for child in children(expr) for load in loads_of(child))
+    return (*inside, expr) if isinstance(expr, Load) else inside
 
 
 def _grouped(expr: Expr) -> str:

@@ -24,7 +24,7 @@ from graphnn.lower.printer import header
 from graphnn.run.arrays import address, aligned_empty
 from graphnn.run.jit import compile_object
 from graphnn.run.link import load_object
-from graphnn.schedule.cost import volume
+from graphnn.schedule.extents import volume
 from graphnn.schedule.memory import evaluate, plan
 from graphnn.schedule.passes import schedule
 from graphnn.schedule.statements import own_expressions, statements

@@ -9,7 +9,8 @@ from graphnn.lower.ir import Buffer, Contract, Fold, Program
 from graphnn.lower.verify import verify
 from graphnn.schedule.affine import default_layout, stride
 from graphnn.schedule.contract import contract
-from graphnn.schedule.cost import CostModel, volume
+from graphnn.schedule.cost import CostModel
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel
 from graphnn.schedule.partial_sums import shorter, take_apart

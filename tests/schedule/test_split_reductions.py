@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphnn.lower.ir import Fold, For
-from graphnn.schedule.cost import volume
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.memory import evaluate
 from graphnn.schedule.split_reductions import CHAIN, COLUMNS, split_reductions

@@ -4,7 +4,8 @@ import pytest
 
 from graphnn.lower.ir import Buffer, Contract, Store
 from graphnn.schedule.affine import default_layout
-from graphnn.schedule.cost import FAR_LINES, CostModel, volume
+from graphnn.schedule.cost import FAR_LINES, CostModel
+from graphnn.schedule.extents import volume
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.traffic import far_lines
 from graphnn.simplify.expr import Axis, Local, index_constant
