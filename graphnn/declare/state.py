@@ -31,7 +31,9 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
         self._network = network
         self._values: dict[str, npt.NDArray[Any]] = {}
         self._seed = 0
-        self.version = 0  # grows with every assignment from outside of native code
+        self._changed: dict[str, int] = {}  # the version that came with the last assignment to each
+        self._lent: set[str] = set()  # what native code updates, which counts `version` and nothing else
+        self.version = 0  # grows with every change of a value
 
     def initialize(self, seed: int) -> None:
         """Draw every value again. A variable's value depends on the seed and its own name and shape only."""
@@ -41,12 +43,21 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
                 draw_into(self._values[name], name, self._network.initializers[name], seed)
             else:
                 self.buffer(name)
+        self._count(*self._network.state_variables)
+
+    def _count(self, *names: str) -> None:
+        # A program that sees the new version must find by `changed` what is new.
+        self._changed |= dict.fromkeys(names, self.version + 1)
         self.version += 1
 
-    def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
-        """The writable array itself, in `dtype`: what native code updates in place. A new dtype converts the value.
+    def changed(self, name: str, since: int) -> bool:
+        """Whether the value may differ from what it was at version `since`."""
+        return name in self._lent or self._changed.get(name, 0) > since
 
-        Whoever writes to it adds to `version` afterwards.
+    def buffer(self, name: str, dtype: str | None = None) -> npt.NDArray[Any]:
+        """The array itself: for reading, and with `dtype` for whoever writes to it, and adds to `version` afterwards.
+
+        A new dtype converts the value.
         """
         if self._network.made.nodes.get(name, {}).get("kind") not in ("parameter", "state"):
             raise GraphError(f"'{name}' is not a state variable; there are {', '.join(self._network.state_variables)}")
@@ -56,9 +67,11 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             shape = tuple(map(int, tensor.shape))
             value = first_value(name, shape, dtype or tensor.dtype, initializer, self._seed)
             self._values[name] = value
-        if dtype is not None and value.dtype != np.dtype(dtype):
-            value = self._values[name] = aligned_copy(value, dtype)
-            self.version += 1
+        if dtype is not None:
+            self._lent.add(name)
+            if value.dtype != np.dtype(dtype):
+                value = self._values[name] = aligned_copy(value, dtype)
+                self.version += 1
         return value
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -78,7 +91,7 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             raise GraphError(f"'{name}' is {target.dtype}; the value given is {array.dtype}: use .astype")
         copy_into(target, array)
         self._values[name] = target
-        self.version += 1
+        self._count(name)
 
     def __delitem__(self, name: str) -> None:
         raise GraphError(f"the state variable '{name}' belongs to the network and cannot be deleted")

@@ -17,7 +17,8 @@ fills those, `graphnn_entry` does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -36,12 +37,16 @@ SHARES = {ENTRY: "graphnn_share", PREPARE: "graphnn_prepare_share"}
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A call of a function: on which slices, for which formula, and whether every thread runs a share of it."""
+    """A call of a function: on which slices, for which formula, and whether every thread runs a share of it.
+
+    One that `fills` a prepared buffer, by position, is left out where the table has no pointer to that.
+    """
 
     name: str
     slices: tuple[Slice, ...]
     origin: Origin | None
     divided: bool
+    fills: int | None = None
 
 
 def emit_entry(unit: Unit, program: Program, entry: str, kernels: Sequence[Kernel]) -> None:
@@ -50,12 +55,14 @@ def emit_entry(unit: Unit, program: Program, entry: str, kernels: Sequence[Kerne
     w.location = unit.locations.of(None)
     caller = Caller(unit, w, program)
     for kernel in kernels:
-        code = caller.call(kernel)
-        if unit.checks is not None:
-            w.branch(w.compare("icmp eq", code, constant("i64", 0)), f"passed.{kernel.name}", f"failed.{kernel.name}")
-            w.start(f"failed.{kernel.name}")
-            w.do(f"ret {code}")
-            w.start(f"passed.{kernel.name}")
+        with caller.asked_for(kernel):
+            code = caller.call(kernel)
+            if unit.checks is not None:
+                passed = w.compare("icmp eq", code, constant("i64", 0))
+                w.branch(passed, f"passed.{kernel.name}", f"failed.{kernel.name}")
+                w.start(f"failed.{kernel.name}")
+                w.do(f"ret {code}")
+                w.start(f"passed.{kernel.name}")
     w.do("ret i64 0")
     define(unit.module, f"i64 @{entry}(ptr %buffers, ptr %sizes)", scope, w)
 
@@ -78,13 +85,15 @@ def emit_share(unit: Unit, program: Program, entry: str, kernels: Sequence[Kerne
         for position, kernel in enumerate(group if divided else ()):
             if number or position:
                 w.do(f"call void %barrier({team[1]})")
-            caller.call(kernel, *team)
+            with caller.asked_for(kernel):
+                caller.call(kernel, *team)
         if not divided:
             if number:
                 w.do(f"call void %barrier({team[1]})")
             with w.when(mine):
                 for kernel in group:
-                    caller.call(kernel)
+                    with caller.asked_for(kernel):
+                        caller.call(kernel)
     w.do("ret void")
     signature = f"internal void @{SHARES[entry]}(ptr %barrier, ptr %context, i64 %thread, i64 %threads)"
     define(unit.module, signature, scope, w)
@@ -135,6 +144,16 @@ class Caller(Expressions):
         sizes = {name: read_word(w, "i64", "%sizes", k) for k, name in enumerate(program.sizes)}
         super().__init__(unit, w, {}, sizes)
         self.program = program
+
+    @contextmanager
+    def asked_for(self, kernel: Kernel) -> Iterator[None]:
+        """Run what is written inside where the kernel is not left out."""
+        if kernel.fills is None:
+            yield
+            return
+        pointer = read_word(self.writer, "ptr", "%buffers", kernel.fills)
+        with self.writer.when(self.writer.compare("icmp ne", pointer, Value("ptr", "null"))):
+            yield
 
     def call(self, kernel: Kernel, *team: Value) -> Value:
         """Call a kernel on its slices and the sizes; a divided one also gets the thread and how many there are."""

@@ -27,7 +27,7 @@ from graphnn.emit.share import FIRST, LAST, Division, Work, divide, parts_of, sh
 from graphnn.emit.target import Target
 from graphnn.emit.writer import Module, Value, Writer
 from graphnn.lower.ir import Accumulate, Program, Stmt, Store
-from graphnn.schedule.statements import locals_used, statements
+from graphnn.schedule.statements import locals_used, statements, writes
 from graphnn.simplify.expr import Origin
 
 
@@ -37,10 +37,11 @@ class EmittedModule:
 
     `buffers` is an array of pointers in the order of Program.buffers, `sizes` one of int64 in the order of
     Program.sizes; buffers must not overlap where one of them is written. It returns 0, in debug mode else a key of
-    `checks`. `prepare` is a second entry, which fills the prepared buffers; "" where there are none. It takes any
-    sizes. `kernels` are the functions they call, in order; `shared` names for a top-level statement the earlier
-    one whose function runs it. `origins` maps a line of the debug information to the origin of its instructions: in
-    a function of several statements those of the first one, and each call of it has an origin of its own.
+    `checks`. `prepare` is a second entry, which fills the prepared buffers that it is given pointers to; "" where
+    there are none. It takes any sizes. `kernels` are the functions they call, in order; `shared` names for a top-level
+    statement the earlier one whose function runs it. `origins` maps a line of the debug information to the origin of
+    its instructions: in a function of several statements those of the first one, and each call of it has an origin of
+    its own.
 
     A `parallel` entry shares its work with other threads where the loader wrote a pool and their number to TEAM.
     `steps` is a function of many runs, by name, where there is one.
@@ -130,7 +131,9 @@ class _Code:
         else:
             self.shared |= {first + n: of + n for n in range(len(body))}
         self.kernels.append(name)
-        return Kernel(name, form.slices, origin_of(body), division is not None)
+        written = writes(body)
+        fills = (k for k, b in enumerate(self.program.buffers) if b.role == "prepared" and b.name in written)
+        return Kernel(name, form.slices, origin_of(body), division is not None, next(fills, None))
 
 
 @dataclass(frozen=True, slots=True)

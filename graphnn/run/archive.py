@@ -1,7 +1,7 @@
 """The file of a saved program: one zip archive whose manifest holds the SHA-256 of every member with content.
 
     sha256          that of manifest.json
-    manifest.json   {"format": 5, "key": "", "members": {name: digest}, "program": {...}}
+    manifest.json   {"format": 6, "key": "", "members": {name: digest}, "program": {...}}
     code.o          the object, as LLVM emitted it
     texts.json.gz   {stage: text}, with the LLVM text that the object was made from
     state/0.npy     a state variable's value; numbered, since names are the user's
@@ -32,7 +32,7 @@ from graphnn.run.container import read_members
 from graphnn.run.manifest import Manifest
 from graphnn.run.texts import PackedTexts, pack
 
-FORMAT = 5
+FORMAT = 6
 _DIGEST, _MANIFEST, _CODE, _TEXTS = "sha256", "manifest.json", "code.o", "texts.json.gz"
 # What zlib, struct, json (by its depth: RecursionError) and NumPy raise on damaged data.
 _DAMAGE = (zlib.error, struct.error, RuntimeError, OSError, EOFError, ValueError, KeyError, OverflowError)

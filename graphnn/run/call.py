@@ -13,7 +13,7 @@ from graphnn.run.boundary import Boundary, by_keyword
 from graphnn.run.frame import Frames
 from graphnn.run.link import NativeFunction
 from graphnn.run.manifest import Manifest, stopped
-from graphnn.run.prepare import prepare_arrays
+from graphnn.run.prepare import prepare_arrays, unchanged
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates, StateSource, bind_states
 
@@ -110,12 +110,15 @@ class Call:
         with self.lock:
             states = self._current()  # another thread may have bound them meanwhile
             if states is None:
-                self._states = None  # so that what was prepared before is not kept beside what is prepared now
+                version, prepared = (0, ()) if self._states is None else (self._states.version, self._states.prepared)
+                self._states = None  # so that nothing of before is kept beside what is made now
                 if self.entry is not None:
                     self.entry.unbind()
                 states = bind_states(self.manifest, self.source)
                 if self.native.prepare:
-                    states.prepared = prepare_arrays(self.manifest, self.native.prepare, states)
+                    known = unchanged(self.manifest, prepared, version, self.source) if prepared else {}
+                    del prepared
+                    states.prepared = prepare_arrays(self.manifest, self.native.prepare, states, known)
                 self._states = states
                 if self.entry is not None:
                     self.entry.bind(states)

@@ -9,9 +9,9 @@ from graphnn.emit.module import EmittedModule
 from graphnn.emit.target import Target
 from graphnn.lower.ir import Program, Stmt, Store
 from graphnn.lower.printer import header
-from graphnn.run.manifest import BufferSpec, Manifest, Outputs
+from graphnn.run.manifest import BufferSpec, Manifest, Outputs, Preparation
 from graphnn.schedule.memory import MemoryPlan
-from graphnn.schedule.statements import reads, statements
+from graphnn.schedule.statements import reads, statements, writes
 from graphnn.simplify.expr import Expr, Load
 
 
@@ -55,7 +55,21 @@ def manifest_of(
         parallel=emitted.parallel,
         steps=emitted.steps,
         passing=tuple(b.name for b in program.buffers if b.role == "prepared" and b.name not in used),
+        preparations=_preparations(program),
     )
+
+
+def _preparations(program: Program) -> tuple[Preparation, ...]:
+    """What prepares arrays, in groups of statements that touch none of each other's arrays."""
+    of = {role: {b.name for b in program.buffers if b.role == role} for role in ("state", "prepared")}
+    groups = list[Preparation]()
+    for stmt in program.body[: prepared_statements(program)]:
+        touched = writes((stmt,)) | reads((stmt,))
+        joined = [g for g in groups if not touched.isdisjoint(g.arrays)]
+        names = touched.union(*(g.states + g.arrays for g in joined))
+        states, arrays = (tuple(b.name for b in program.buffers if b.name in names & of[role]) for role in of)
+        groups = [*(g for g in groups if g not in joined), Preparation(states, arrays)]
+    return tuple(groups)
 
 
 def _kernel_line(statement: Stmt, shared: int | None) -> str:

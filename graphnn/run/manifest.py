@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
@@ -71,6 +71,13 @@ class Outputs:
                 return {key: arrays[name] for key, name in zip(self.keys, self.buffers, strict=True)}
 
 
+class Preparation(NamedTuple):
+    """Prepared arrays that are computed together, as each follows from another or from the same states."""
+
+    states: tuple[str, ...]
+    arrays: tuple[str, ...]
+
+
 def _versions() -> dict[str, str]:
     import llvmlite  # only a compile asks
 
@@ -88,7 +95,8 @@ class Manifest:
     `checks` gives the text of a debug check's code, `origins` that of a line of the debug information, `stages` that of
     a stage ("emit": LLVM's), `kernels` a line per statement, as `Executable.kernels` says. A `parallel` entry runs in
     several threads where it is given them. `steps` is a function of the code that makes many steps, "" for none.
-    `passing` are the prepared buffers that nothing but what prepares others reads.
+    `passing` are the prepared buffers that nothing but what prepares others reads, `preparations` all, in groups that
+    can be computed without each other: `prepare` leaves out what the table has no pointer to.
     `tuning` tells what was measured, if anything was. `processor` is the one for which the target was chosen.
     """
 
@@ -113,6 +121,7 @@ class Manifest:
     parallel: bool = False
     steps: str = ""
     passing: tuple[str, ...] = ()
+    preparations: tuple[Preparation, ...] = ()
     tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
@@ -143,6 +152,11 @@ class Manifest:
             _require(bool(ok), f"distribution {name}: not an input of floats with at least one axis")
         _require(set(self.updates) <= {b.name for b in self.states}, f"updates {self.updates}: not all are states")
         _require(set(self.passing) <= {b.name for b in self.prepared}, f"passing {self.passing}: not all are prepared")
+        made = sorted(name for p in self.preparations for name in p.arrays)
+        whole = made == sorted(b.name for b in self.prepared)
+        _require(whole, f"preparations of {made}: not each prepared buffer once")
+        sources = {name for p in self.preparations for name in p.states}
+        _require(sources <= {b.name for b in self.states}, f"preparations from {sources}: not all are states")
         planned = {lifetime.name for lifetime in self.memory.lifetimes}
         _require(planned <= {b.name for b in self.of("temp")}, f"memory plan of {sorted(planned)}: not all are temps")
         given = set(self.outputs.buffers)
@@ -184,6 +198,7 @@ class Manifest:
             "tuning": None if self.tuning is None else self.tuning.to_json(),
             **{name: [list(pair) for pair in sorted(getattr(self, name).items())] for name in ("checks", "origins")},
             **{name: list(getattr(self, name)) for name in ("sizes", "distributions", "updates", "kernels", "passing")},
+            "preparations": [[list(p.states), list(p.arrays)] for p in self.preparations],
             **{name: dict(getattr(self, name)) for name in ("stages", "versions")},
         }
 
@@ -237,6 +252,11 @@ def _read_extreme(data: object) -> tuple[str, Expr, Expr]:
         case [str(name), terms, results]:
             return name, decode_extent(terms), decode_extent(results)
     raise TypeError(f"{data!r} is not [name, terms, results]")
+
+
+def _read_preparation(data: object) -> Preparation:
+    states, arrays = read_list(data)
+    return Preparation(read_texts(states), read_texts(arrays))
 
 
 def _read_flag(data: object) -> bool:
@@ -294,5 +314,6 @@ _READERS: dict[str, Any] = {
     "parallel": _read_flag,
     "steps": read_text,
     "passing": read_texts,
+    "preparations": lambda data: tuple(map(_read_preparation, read_list(data))),
     "tuning": _read_tuning,
 }

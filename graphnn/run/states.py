@@ -25,7 +25,11 @@ class StateSource(Protocol):
     version: int
 
     def buffer(self, name: str, dtype: str | None = None, /) -> Array:
-        """The writable array itself. With `dtype`, the owner keeps the value in that dtype from now on."""
+        """The array itself: for reading, and with `dtype`, which the owner keeps from now on, for native updates."""
+        ...
+
+    def changed(self, name: str, since: int, /) -> bool:
+        """Whether a value may differ from what it was at version `since`."""
         ...
 
 
@@ -42,6 +46,10 @@ class HeldState:
             value = self._values[name] = value.astype(dtype, order="C")
             self.version += 1
         return value
+
+    def changed(self, name: str, since: int) -> bool:
+        """Always: nobody but its one program changes this state, which knows what it leaves as it is."""
+        return True
 
 
 @dataclass(slots=True)

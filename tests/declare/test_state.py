@@ -91,3 +91,21 @@ def test_a_negative_zero_keeps_its_sign():
     net = gn.Network()
     net.parameter("W", (3,), init=-0.0)
     assert np.signbit(net.state["W"]).all()
+
+
+def test_which_variable_changed_since_a_version():
+    net = gn.Network()
+    for name in "abc":
+        net.parameter(name, (2,))
+    state = net.state
+    state["c"] = np.ones(2)
+    since = state.version
+    state["a"] = np.ones(2)
+    state.buffer("b")
+    assert [state.changed(name, since) for name in "abc"] == [True, False, False]
+    assert not any(state.changed(name, state.version) for name in "abc")
+    state.buffer("b", "float32")  # from here on, its borrower may write to it
+    assert [state.changed(name, state.version) for name in "abc"] == [False, True, False]
+    since = state.version
+    net.initialize(seed=3)
+    assert all(state.changed(name, since) for name in "abc")

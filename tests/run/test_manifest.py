@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graphnn.errors import BoundaryError
-from graphnn.run.manifest import BufferSpec, Manifest, Outputs
+from graphnn.run.manifest import BufferSpec, Manifest, Outputs, Preparation
 from graphnn.schedule.memory import Lifetime, MemoryPlan
 from graphnn.simplify.expr import Op, Size, index_constant
 from tests.run.make import changed, gather
@@ -62,6 +62,8 @@ DATA = json.dumps(MANIFEST.to_json())
         ("entry", None),
         ("prepare", None),
         ("passing", ["t", 1]),
+        ("preparations", [["W"], ["p"]]),
+        ("preparations", [[["W"], ["p"], []]]),
         ("target", {"triple": "x"}),
         ("target", {**json.loads(DATA)["target"], "more": 1}),
         ("checks", [["1", "text"]]),
@@ -104,6 +106,8 @@ def spec(name: str, role: Any, *shape: int | str, dtype: Any = "float32", layout
         ({"buffers": (*MANIFEST.buffers, spec("b", "prepared", "N"))}, "prepared b has an extent"),
         ({"buffers": (*MANIFEST.buffers, spec("b", "prepared", 3))}, "prepare '': what fills the prepared arrays"),
         ({"passing": ("t",)}, r"passing \('t',\): not all are prepared"),
+        ({"preparations": (Preparation((), ("t",)),)}, r"preparations of \['t'\]: not each prepared buffer once"),
+        ({"preparations": (Preparation(("x",), ()),)}, r"preparations from \{'x'\}: not all are states"),
         ({"prepare": "graphnn_prepare"}, "prepare 'graphnn_prepare': what fills the prepared arrays"),
         ({"index_bounds": (("x", index_constant(3)),)}, "index bound of x: not an int64 input"),
         ({"index_bounds": (("z", index_constant(3)),)}, "index bound of z"),

@@ -207,3 +207,47 @@ def test_a_fork_has_its_own() -> None:
     process.join(60)
     assert process.exitcode == 0
     assert program(x=x).tobytes() == before.tobytes()
+
+
+def two_layers() -> tuple[gn.Network, gn.Tensor, np.ndarray]:
+    """Two convolutions of one image, each with a kernel to be packed."""
+    net = gn.Network("two kernels")
+    h = gn.conv2d(net.input("x", (1, CHANNELS, SIZE, SIZE)), FILTERS, 3, name="c")
+    return net, gn.conv2d(h, FILTERS, 3, name="d"), data()["x"]
+
+
+def arrays(program: gn.Executable) -> dict[str, list[np.ndarray]]:
+    """What is prepared, by the variable that it follows from."""
+    manifest = program.manifest
+    kept = [b.name for b in manifest.prepared if b.name not in manifest.passing]
+    found = dict(zip(kept, program._call.states().prepared, strict=True))
+    return {name: [a for b, a in found.items() if b.startswith(name)] for name in ("c.W", "d.W")}
+
+
+@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 2}, {"debug": True}], ids=["one", "two", "debug"])
+def test_only_what_follows_from_a_changed_variable_is_prepared_again(options: dict[str, Any]) -> None:
+    net, y, x = two_layers()
+    program, plain = gn.compile(y, **options), gn.compile(y, disable=["prepare"])
+    program(x=x)
+    for changed in ("c.W", "d.W", "d.W", "c.b"):
+        before = arrays(program)
+        assert all(before.values())
+        net.state[changed] = net.state[changed] + np.float32(0.25)
+        assert np.allclose(program(x=x), plain(x=x), rtol=1e-4, atol=1e-4)
+        for name, now in arrays(program).items():
+            same = [a is b for a, b in zip(now, before[name], strict=True)]
+            assert (not any(same)) if name == changed else all(same)
+
+
+def test_what_a_trainer_leaves_alone_is_not_prepared_again() -> None:
+    net, y, x = two_layers()
+    program, plain = gn.compile(y), gn.compile(y, disable=["prepare"])
+    trainer = gn.Trainer(gn.sum(gn.square(y)), optimizer=gn.SGD(1e-5), batch_size=1, parameters=[net["d.W"]])
+    program(x=x)
+    first = arrays(program)
+    for _ in range(15):
+        trainer.step(x=x)
+        before = arrays(program)
+        assert program(x=x).tobytes() == plain(x=x).tobytes()
+        assert all(a is b for a, b in zip(arrays(program)["c.W"], first["c.W"], strict=True))
+    assert not any(a is b for a, b in zip(before["d.W"], first["d.W"], strict=True))

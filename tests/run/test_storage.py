@@ -168,7 +168,7 @@ def with_head(**changes: object) -> Callable[[dict[str, bytes]], None]:
         (lambda m: m.pop("manifest.json"), "is damaged or no graphnn program"),
         (lambda m: m.update({"manifest.json": b"[]"}), "its manifest has another form"),
         (lambda m: m.update({"manifest.json": b"{"}), "is damaged or no graphnn program"),
-        (with_head(format=4), "its format is 4, this version reads format 5"),
+        (with_head(format=4), "its format is 4, this version reads format 6"),
         (with_head(program={}), "not a manifest"),
         (with_head(more=1), "its manifest has another form"),
     ],
