@@ -6,6 +6,7 @@ out  a Network (networkx.MultiDiGraph) whose op nodes each hold one Definition
 notation.py    indices, operands, reducers: what a person writes
 definition.py  Definition: one formula, bound to shapes; what every later stage reads
 affine.py      quasi-affine index expressions: extremes, simplification
+whole.py       quotients, remainders, inequalities and choices, written without sympy's questions
 substitute.py  substitution that evaluates again only what it may change
 op.py          op(), elementwise(): templates that bind to operands and give Definitions
 registry.py    names of ops; `ops/` fills it

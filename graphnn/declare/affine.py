@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import sympy
 
+from graphnn.declare.whole import floor_of, remainder_of
 from graphnn.errors import GraphError
 
 Sizes = Mapping[sympy.Symbol, sympy.Expr]  # the extent of each axis
@@ -154,7 +155,7 @@ def _divide(bound: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
         return whole
     if rest.is_negative and _where_positive(divisor + rest, divisor).is_nonnegative:
         return whole - 1
-    return whole + sympy.floor(rest / divisor)
+    return whole + floor_of(rest / divisor)
 
 
 def never_negative(expr: sympy.Expr) -> bool:
@@ -197,7 +198,7 @@ def _simplify(expr: sympy.Expr, extents: frozenset[tuple[sympy.Symbol, sympy.Exp
         _, rest = _split(inner, divisor)
         if _within(rest, divisor, sizes):
             return rest
-        return sympy.Mod(rest, divisor)
+        return remainder_of(rest, divisor)
     pair = quotient(expr)
     if pair is not None:
         inner, divisor = simplify_index(pair[0], sizes), pair[1]
@@ -212,7 +213,7 @@ def _rejoin(expr: sympy.Expr) -> sympy.Expr:
     """d*floor(x/d) + Mod(x, d) -> x."""
     for remainder in sorted(expr.atoms(sympy.Mod), key=sympy.default_sort_key):
         number, divisor = remainder.args
-        whole = expanded(divisor * sympy.floor(number / divisor))
+        whole = expanded(divisor * floor_of(number / divisor))
         terms = sympy.Add.make_args(expr)
         if remainder in terms and all(t in terms for t in sympy.Add.make_args(whole)):
             return _rejoin(expanded(expr - remainder - whole + number))
@@ -254,5 +255,5 @@ def _coarsen(rest: sympy.Expr, divisor: sympy.Expr, sizes: Sizes) -> sympy.Expr:
         if coefficient != 1 and ratio.is_integer and ratio != 1 and sympy.fraction(ratio)[1] == 1:
             coarse, fine = _split(rest, coefficient)
             if _within(fine, coefficient, sizes):
-                return simplify_index(sympy.floor(coarse / ratio), sizes)
-    return sympy.floor(rest / divisor)
+                return simplify_index(floor_of(coarse / ratio), sizes)
+    return floor_of(rest / divisor)

@@ -12,6 +12,7 @@ from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
 from graphnn.declare.substitute import substitute
+from graphnn.declare.whole import choose, compare
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
 
@@ -144,13 +145,13 @@ def _inside(slot: Slot, entry: Entry, sizes: dict[sympy.Symbol, sympy.Expr]) -> 
     conditions = []
     for index, dim in zip(entry.index, slot.type.shape, strict=True):
         if not (index in sizes and sizes[index] == dim):
-            conditions += [sympy.Ge(index, 0), sympy.Lt(index, dim)]
+            conditions += [compare(sympy.Ge, index, sympy.S.Zero), compare(sympy.Lt, index, dim)]
     return conditions
 
 
 def _read_or_zero(slot: Slot, entry: Entry, condition: Boolean, sizes: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
     inside = sympy.And(condition, *_inside(slot, entry, sizes))
-    return entry if inside == sympy.true else sympy.Piecewise((entry, inside), (0, True))
+    return entry if inside == sympy.true else choose((entry, inside))
 
 
 def _check_inside(

@@ -16,6 +16,7 @@ from functools import cmp_to_key
 import sympy
 
 from graphnn.declare.notation import Entry
+from graphnn.declare.whole import replace_within, write
 
 Leaves = dict[sympy.Basic, sympy.Basic]
 _ORDER = cmp_to_key(sympy.Basic.compare)
@@ -49,7 +50,7 @@ def _find(expr: sympy.Basic, mapping: Mapping[sympy.Basic, sympy.Basic], images:
 
 def _moved(entry: Entry, mapping: Mapping[sympy.Basic, sympy.Basic]) -> Entry:
     """The access at the index that the substitution makes of its own."""
-    index = [i.xreplace(mapping) if i.args else mapping.get(i, i) for i in entry.index]
+    index = [replace_within(i, mapping) for i in entry.index]
     return entry if all(new is old for new, old in zip(index, entry.index, strict=True)) else entry.with_index(index)
 
 
@@ -74,7 +75,7 @@ def _rebuild(expr: sympy.Basic, images: Leaves) -> tuple[sympy.Basic, bool]:
     if all(new is old for new, old in zip(arguments, expr.args, strict=True)):
         return expr, True
     if not all(same for _, same in parts):
-        return expr.func(*arguments), False
+        return write(expr.func, arguments), False
     if expr.is_Add or expr.is_Mul:
         if expr.is_Mul and len(arguments) == 2 and arguments[0].is_Number and arguments[1].is_Add:
             return expr.func(*arguments), False  # 2*(x + y), which sympy spreads
@@ -87,5 +88,6 @@ def _rebuild(expr: sympy.Basic, images: Leaves) -> tuple[sympy.Basic, bool]:
         and all(new.cond is old.cond for new, old in zip(arguments, expr.args, strict=True))
     ):
         return expr.func(*arguments, evaluate=False), True
-    made = expr.func(*arguments)  # evaluated: an odd function hands a sign on, by the order of its argument's terms
+    # Evaluated: an odd function hands a sign on, by the order of its argument's terms.
+    made = write(expr.func, arguments)
     return made, made.func is expr.func and set(made.args) == set(arguments)

@@ -22,6 +22,7 @@ from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType, Recipe, Step
 from graphnn.declare.notation import Operand, Reduction, axis_symbol
 from graphnn.declare.substitute import substitute
+from graphnn.declare.whole import choose, replace_within
 from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import Ties, differentiate
 from graphnn.derive.solve import is_always, solve_indices
@@ -80,7 +81,8 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
 
     def place(expr: sympy.Expr) -> sympy.Expr:
         read = expr.free_symbols & formula.entries.keys()
-        placed = substitute(expr, solution.values | {t: formula.entries[t].xreplace(solution.values) for t in read})
+        entries = {t: replace_within(formula.entries[t], solution.values) for t in read}
+        placed = substitute(expr, solution.values | entries)
         return placed.xreplace({c: sympy.true for c in placed.atoms(Relational) if is_always(c, sizes)})
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))
@@ -105,7 +107,7 @@ def _finish(
     if free:
         body = Reduction(sympy.Symbol("sum"), body, guard, *free)
     elif guard != sympy.true:
-        body = sympy.Piecewise((body, guard), (0, True))
+        body = choose((body, guard))
     return _step(op, slots, [Extent(a, s) for a, s in zip(targets, shape, strict=True)], body, sizes, count, dtype)
 
 

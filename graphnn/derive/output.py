@@ -17,6 +17,7 @@ from functools import cache, partial
 import sympy
 
 from graphnn.simplify.cost import cost
+from graphnn.simplify.rational import cancel
 
 OUTPUT = sympy.Symbol("y", real=True)
 QUOTIENT = sympy.Symbol("s", real=True)
@@ -89,7 +90,7 @@ def _by_exponential(
 
     def in_one_exponential(expr: sympy.Expr) -> sympy.Expr:
         def power(argument: sympy.Expr) -> sympy.Expr:
-            ratio = sympy.cancel(argument / base)
+            ratio = cancel(argument / base)
             return _EXPONENTIAL**ratio if ratio.is_Integer else sympy.exp(argument)
 
         return expr.replace(sympy.exp, power)
@@ -104,12 +105,8 @@ def _by_exponential(
     if solved is None:
         return None
     exponent, solution = solved
-    slope = sympy.cancel(sympy.together(slope))
-    replaced = slope.replace(
-        lambda e: e == _EXPONENTIAL or (e.is_Pow and e.base == _EXPONENTIAL),
-        lambda e: solution ** (e.as_base_exp()[1] / exponent),
-    )
-    reduced = sympy.cancel(sympy.together(replaced))
+    slope = cancel(slope)
+    reduced = cancel(_put_in(slope, exponent, solution))
     factored = tidy(sympy.factor(reduced))
     grouped = sympy.Mul(*(sympy.collect(f, symbol, tidy) for f in sympy.Mul.make_args(factored)))
     result = min((grouped, factored, sympy.expand(reduced)), key=cost)
@@ -139,7 +136,15 @@ def _solve(function: sympy.Expr, value: sympy.Expr) -> tuple[int, sympy.Expr] | 
     if not step or max(exponents) != step:
         return None
     slope, constant = polynomial.coeff_monomial(_EXPONENTIAL**step), polynomial.coeff_monomial(1)
-    return int(step), sympy.cancel(-constant / slope)
+    return int(step), cancel(-constant / slope)
+
+
+def _put_in(expr: sympy.Expr, exponent: int, solution: sympy.Expr) -> sympy.Expr:
+    """An expression in E = solution**(1/exponent): E**2 is the solution itself where the exponent is 2."""
+    base, power = expr.as_base_exp()
+    if base == _EXPONENTIAL:
+        return solution ** (power / exponent)
+    return expr.func(*(_put_in(part, exponent, solution) for part in expr.args)) if expr.args else expr
 
 
 def tidy(expr: sympy.Expr) -> sympy.Expr:

@@ -80,7 +80,10 @@ def _differentiate(body: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, 
     flat = {
         step: sympy.Dummy() for step in sorted(smooth.atoms(sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
     }
-    derivative = sympy.diff(smooth.xreplace(flat), symbol).xreplace({held: step for step, held in flat.items()})
+    held = smooth.xreplace(flat)
+    # sympy.diff asks of what comes out whether it is zero, which takes longer than all the rest
+    derivative = held._eval_derivative(symbol) if held.has(symbol) else sympy.S.Zero
+    derivative = derivative.xreplace({step: part for part, step in flat.items()})
     if derivative.has(sympy.DiracDelta):
         derivative = derivative.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)  # a kink's width is zero
     if derivative.has(sympy.sign):

@@ -20,6 +20,7 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import expanded, extremes, linear_terms, quotient, simplify_index
 from graphnn.declare.notation import Entry, axis_symbol
+from graphnn.declare.whole import compare, floor_of, remainder_of, replace_within
 from graphnn.simplify.inside import is_nonnegative
 
 
@@ -49,7 +50,7 @@ def solve_indices(
     solution = Solution(dict(sizes), free=list(order))
     sizes = solution.sizes
     for expression, target in _join_radices(index, targets, sizes):
-        substituted = expanded(expression.xreplace(solution.values))
+        substituted = expanded(replace_within(expression, solution.values))
         equation, value = _without_quotient(substituted, target, solution)
         if not _solve_one(equation, value, sizes, solution):
             solution.conditions.append(sympy.Eq(equation, value))
@@ -92,12 +93,12 @@ def _digits_of(
     found: list[tuple[sympy.Expr, tuple[sympy.Expr, sympy.Symbol]]] = []
     left = list(pending)
     while left:
-        rest = simplify_index(sympy.floor(number / weight), sizes)
+        rest = simplify_index(floor_of(number / weight), sizes)
         top = next((pair for pair in left if pair[0] == rest), None)
         if top is not None:
             return [*found, (weight, top)]
         moduli = [(p, sizes[p[1]]) for p in left if sizes[p[1]] != 0]
-        low = next((p for p, size in moduli if p[0] == simplify_index(sympy.Mod(rest, size), sizes)), None)
+        low = next((p for p, size in moduli if p[0] == simplify_index(remainder_of(rest, size), sizes)), None)
         if low is None:
             return None
         found.append((weight, low))
@@ -177,8 +178,8 @@ def _solve_one(
     if coefficient not in (1, -1):
         if coefficient < 0:
             rest, coefficient = -rest, -coefficient
-        solution.conditions.append(sympy.Eq(sympy.Mod(rest, coefficient), 0))
-        value = sympy.floor(rest / coefficient)
+        solution.conditions.append(sympy.Eq(remainder_of(rest, coefficient), 0))
+        value = floor_of(rest / coefficient)
     _assign(axis, value, sizes, solution)
     return True
 
@@ -192,18 +193,20 @@ def _assign_digits(
     total = digits[0][0] * sizes[digits[0][1]]
     covered = isinstance(target, sympy.Symbol) and expanded(sizes[target] - total) == 0
     for place, (weight, axis) in enumerate(digits):
-        value = sympy.floor(target / weight) if weight != 1 else target
+        value = floor_of(target / weight) if weight != 1 else target
         if place:
-            value = sympy.Mod(value, sizes[axis])
+            value = remainder_of(value, sizes[axis])
         _substitute(axis, simplify_index(value, sizes), solution)
     if not covered and not isinstance(target, sympy.Add):
-        solution.conditions.append(sympy.Lt(target, total))
+        solution.conditions.append(compare(sympy.Lt, target, total))
 
 
 def _substitute(axis: sympy.Symbol, value: sympy.Expr, solution: Solution) -> None:
     """Solve for an axis, also in what was solved before."""
-    solution.values = {a: expanded(v.xreplace({axis: value})) if v.has(axis) else v for a, v in solution.values.items()}
-    solution.conditions = [c.xreplace({axis: value}) for c in solution.conditions]
+    solution.values = {
+        a: expanded(replace_within(v, {axis: value})) if v.has(axis) else v for a, v in solution.values.items()
+    }
+    solution.conditions = [replace_within(c, {axis: value}) for c in solution.conditions]
     solution.values[axis] = value
     solution.free.remove(axis)
 
@@ -212,4 +215,4 @@ def _assign(axis: sympy.Symbol, value: sympy.Expr, sizes: dict[sympy.Symbol, sym
     _substitute(axis, value, solution)
     extent = sizes.get(value)
     if extent is None or not (extent == sizes[axis] or expanded(extent - sizes[axis]) == 0):
-        solution.conditions += [sympy.Ge(value, 0), sympy.Lt(value, sizes[axis])]
+        solution.conditions += [compare(sympy.Ge, value, sympy.S.Zero), compare(sympy.Lt, value, sizes[axis])]

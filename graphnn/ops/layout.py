@@ -12,6 +12,7 @@ from graphnn.declare.network import Dim, Network, Tensor
 from graphnn.declare.notation import Operand, size_symbol
 from graphnn.declare.op import Op
 from graphnn.declare.registry import register
+from graphnn.declare.whole import floor_of, remainder_of
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_axis, as_int, check_tensors, numbered_axes
 
@@ -104,8 +105,8 @@ def _row_major(source: Extents, target: Extents, out: tuple[sp.Symbol, ...]) -> 
             flat, stride = flat + stride * out[n], stride * target[n]
         stride = sp.S.One
         for n in reversed(left[:taken]):
-            quotient = sp.floor(flat / stride)
-            index[n] = quotient if n == left[0] else sp.Mod(quotient, source[n])
+            quotient = floor_of(flat / stride)
+            index[n] = quotient if n == left[0] else remainder_of(quotient, source[n])
             stride *= source[n]
         left, right = left[taken:], right[given:]
     return tuple(index[n] for n in range(len(source)))

@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from graphnn.declare.network import Tensor
+from graphnn.declare.whole import floor_of
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_int
 
@@ -36,7 +37,7 @@ class Slide:
     def places(self, extent: sp.Expr, size: sp.Expr) -> sp.Expr:
         """The output's extent."""
         room = extent + self.before + self.after - self.covers(size)
-        return sp.floor(sp.expand(room) / self.stride) + 1
+        return floor_of(sp.expand(room) / self.stride) + 1
 
     def at(self, place: sp.Expr, element: sp.Expr) -> sp.Expr:
         """The index that an element of the window in a place reads."""

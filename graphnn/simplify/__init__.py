@@ -7,6 +7,7 @@ mode.py        training or inference: one of two branches is left
 elements.py    what a formula reads, out of its way: layers share their algebra
 region.py      which nodes are materialised; inlining the others into them
 clipped.py     comparisons ask a saved maximum, not what it was taken of
+rational.py    quotients of polynomials in lowest terms
 algebra.py     cancellation: (-y/a + (1-y)/(1-a)) a(1-a) -> a - y
 reductions.py  constant factors, one-hot sums and promised sums leave a reduction
 shift.py       exp(z)/sum exp(z) -> exp(z-m)/sum exp(z-m); log sum exp(z) -> m + log sum exp(z-m)

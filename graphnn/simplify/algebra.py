@@ -18,8 +18,10 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.declare.substitute import substitute
+from graphnn.declare.whole import choose
 from graphnn.simplify.cost import cost
 from graphnn.simplify.elements import take_out
+from graphnn.simplify.rational import cancel
 
 _LARGEST = 400  # terms of the expanded polynomial; cancellation writes them out, and there is no short form beyond
 
@@ -36,7 +38,7 @@ def use_conditions(expr: sympy.Expr) -> sympy.Expr:
         return value
 
     def visit(*args: sympy.Expr) -> sympy.Expr:
-        return sympy.Piecewise(*((branch(v, c), c) for v, c in args))
+        return choose(*((branch(v, c), c) for v, c in args))
 
     return expr.replace(sympy.Piecewise, visit) if expr.has(sympy.Piecewise) else expr
 
@@ -89,7 +91,7 @@ def _best(forms: Iterable[sympy.Expr], exposed: Callable[[sympy.Expr], int]) -> 
 @lru_cache(2**10)
 def _forms(plain: sympy.Expr) -> tuple[sympy.Expr, ...]:
     """The candidates of a rational function of generated symbols: layers and time steps of one kind share them."""
-    together = sympy.cancel(plain)
+    together = cancel(plain)
     return together, *_spread(together)
 
 
@@ -140,12 +142,12 @@ def _make_conditional(expr: sympy.Expr, symbol: sympy.Symbol, condition: Boolean
     if not expr.has(symbol):
         return expr
     if expr == symbol or (expr.is_Pow and expr.base == symbol):
-        return sympy.Piecewise((1, condition), (0, True))
+        return choose((sympy.S.One, condition))
     if expr.is_Mul:
         inside = [f for f in expr.args if f == symbol or (f.is_Pow and f.base == symbol)]
         if inside:
             rest = sympy.Mul(*(f.xreplace({symbol: sympy.S.One}) for f in expr.args if f not in inside))
-            return sympy.Piecewise((rest, condition), (0, True))
+            return choose((rest, condition))
     return expr.func(*(_make_conditional(f, symbol, condition) for f in expr.args))
 
 
@@ -211,7 +213,7 @@ def _spread(fraction: sympy.Expr) -> list[sympy.Expr]:
     terms = sympy.Add.make_args(sympy.expand(numerator))
     if len(terms) > 12:
         return []
-    spread = sympy.Add(*(sympy.cancel(t / denominator) for t in terms))
+    spread = sympy.Add(*(cancel(t / denominator) for t in terms))
     return [spread, sympy.factor_terms(spread), sympy.factor(fraction)]
 
 

@@ -224,7 +224,7 @@ def inline(expr: sympy.Basic, bodies: Mapping[str, Assignment]) -> sympy.Basic:
 
     if not any(e.operand in bodies for e in entries(expr)):
         return expr
-    return expr.xreplace({e: visit(e) for e in outermost(expr)})
+    return substitute(expr, {e: visit(e) for e in outermost(expr)})
 
 
 def tidy_indices(expr: sympy.Basic, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Basic:
