@@ -143,8 +143,9 @@ class Steps:
         self.reset()
         self._total.value = total
         arrays = [stretch.arrays[name] for name in self._names]
-        if read is None or not read.fits(stretch) or read.seen != [*map(described, arrays)]:
-            self._read = read = self._prepare(stretch)
+        seen = (stretch.size, stretch.gathers, stretch.batched, *map(described, arrays))
+        if read is None or read.seen != seen:
+            self._read = read = self._prepare(stretch, seen)
             self._stretch = _nothing
         if self._stretch() is not stretch:
             stretch.check_rows(read.length)
@@ -173,7 +174,7 @@ class Steps:
             stopped(call.manifest, code)
         return code == 0
 
-    def _prepare(self, stretch: Stretch) -> _Read:
+    def _prepare(self, stretch: Stretch, seen: tuple[object, ...]) -> _Read:
         """Check the arrays of a stretch, but for their values, and describe them to the loop."""
         words = self._words
         arrays, resolved = self._call.boundary.admit_rows(stretch.arrays, stretch.batched, stretch.size)
@@ -198,8 +199,7 @@ class Steps:
         words[StepsWord.SIZE] = stretch.size
         length = min((len(array) for array, _, _ in batched), default=INT64_MAX)
         addresses = [*map(address, (*arrays, *self._outputs.values()))]
-        seen = [*map(described, arrays)]
-        return _Read(stretch.batched, stretch.size, stretch.gathers, seen, length, resolved, addresses, table)
+        return _Read(seen, length, resolved, addresses, table)
 
     def _check_values(self, arrays: list[Array], resolved: Resolved, stretch: Stretch, first: int, steps: int) -> None:
         """Raise BoundaryError where the program does not take the values that these steps read."""
@@ -231,19 +231,12 @@ class Steps:
 class _Read:
     """What the loop was told of the arrays of a stretch."""
 
-    batched: Collection[str]
-    size: int
-    gathers: bool
-    seen: list[tuple[object, ...]]  # of each array, what `described` gave
+    seen: tuple[object, ...]  # what it depends on: what batches are made of, and each array as `described`
     length: int  # of the shortest one whose rows are read
     resolved: Resolved
     addresses: list[int]  # of the inputs, then of the outputs
     table: Array  # the records of RowsWord
     apart_from: int = 0  # the serial of states that the arrays share no memory with
-
-    def fits(self, stretch: Stretch) -> bool:
-        """Whether the batches of a stretch are like these, whatever its arrays are."""
-        return self.size == stretch.size and self.gathers == stretch.gathers and self.batched == stretch.batched
 
 
 def _wait_for(call: Callable[[], int], stop: Callable[[], None], look: Callable[[], object]) -> int:

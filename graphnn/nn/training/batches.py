@@ -85,18 +85,20 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
     number of dimensions or fixed extent, different lengths, or no rows. The values of labels are checked by the
     executable.
     """
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         named = ", ".join(f"{name!r}: ..." for name in expected)
         raise BoundaryError(f"{what}: give the arrays by name: {{{named}}}, not a bare {type(data).__name__}")
     for name in data:
         if name not in expected:
             raise BoundaryError(f"{what}: there is no input '{name}'; the inputs are {', '.join(expected)}")
     sources: Sources = {}
-    lengths: dict[str, int] = {}
+    rows, alike = -1, True
     for name, needed in expected.items():
         if name not in data:
             raise BoundaryError(f"{what}: no array is given for the input '{name}'")
-        array = sources[name] = _source(data[name], needed)
+        given = data[name]
+        known = type(given) is np.ndarray and given.dtype is needed.dtype
+        array = sources[name] = given if known else _source(given, needed)
         if array.dtype != needed.dtype:
             lazily = f", or gn.data.Converted(..., '{needed.dtype}') to convert batch by batch" if needed.rows else ""
             raise BoundaryError(
@@ -114,16 +116,16 @@ def check_sources(expected: Mapping[str, Expected], data: object, what: str) -> 
         if needed.open and shape[0] == 0:
             raise BoundaryError(f"{what}: '{name}' has shape {shape}: there are no rows; give at least one")
         if needed.rows:
-            lengths[name] = shape[0]
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
+            alike, rows = rows in (-1, shape[0]) and alike, shape[0]
+    if not alike:
+        listed = ", ".join(f"'{name}' {len(sources[name])}" for name, needed in expected.items() if needed.rows)
         raise BoundaryError(f"{what}: the arrays have different lengths: {listed}")
-    return sources, next(iter(lengths.values()), 1)
+    return sources, 1 if rows < 0 else rows
 
 
 def _source(given: Any, needed: Expected) -> npt.NDArray[Any] | Converted:
     """The array or `Converted`, narrower integers as the int64 that is needed."""
-    if isinstance(given, Converted) or (type(given) is np.ndarray and given.dtype == needed.dtype):
+    if isinstance(given, Converted):
         return given
     array = np.asarray(given)
     integers = array.dtype.kind in "iu" and needed.dtype.kind == "i"
@@ -152,7 +154,7 @@ class Batches:
         augment: Mapping[str, Augment] | None = None,
         background: bool | None = None,
     ) -> None:
-        self._sources, self._batched, self._rows, self._size = arrays, frozenset(batched), rows, min(size, rows)
+        self._sources, self._batched, self._rows, self._size = arrays, batched, rows, min(size, rows)
         self._augment, self._background, self._count = augment or {}, background, -(-rows // self._size)
         self._plain = {name: array for name, array in arrays.items() if is_plain(array)}
         self.plain = not augment and len(self._plain) == len(arrays)
@@ -232,7 +234,9 @@ class Batches:
 
 def is_plain(array: npt.NDArray[Any] | Converted) -> TypeGuard[npt.NDArray[Any]]:
     """Whether native code can read the array as it is, without waiting for a disk."""
-    return type(array) is np.ndarray and array.flags.num & PLAIN == PLAIN and not is_mapped(array)
+    if type(array) is not np.ndarray or array.flags.num & PLAIN != PLAIN:
+        return False
+    return array.base is None or not is_mapped(array)
 
 
 def is_mapped(array: npt.NDArray[Any] | Converted) -> bool:
@@ -271,9 +275,9 @@ def match_augment(
     Raises GraphError for a name that is no input with rows, for what is no function, and where no input or several
     are images (N, C, H, W).
     """
-    batched = {name: needed for name, needed in expected.items() if needed.rows}
     if augment is None:
         return {}
+    batched = {name: needed for name, needed in expected.items() if needed.rows}
     if not isinstance(augment, Mapping):
         images = [name for name, needed in batched.items() if len(needed.shape) == 4 and needed.dtype.kind == "f"]
         if len(images) != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -83,11 +82,14 @@ def run_epoch(trainer: Trainer, fit: Fit, interrupts: Interrupts, bar: Bar) -> N
     """What is left of the present epoch, or of the steps."""
     history, position = trainer.history, trainer.position
     order = position.draw(trainer.generator)
-    with closing(fit.batches.stretches(order, history.epochs, position.batch)) as drawn:
+    drawn = fit.batches.stretches(order, history.epochs, position.batch)
+    try:
         for stretch in drawn:
             run_stretch(trainer, fit, stretch, order, interrupts, bar)
             if position.stopped or len(history.steps) >= fit.steps:
                 break
+    finally:
+        drawn.close()
     if position.batch < len(fit.batches):
         return
     values = fit.evaluation()
@@ -145,9 +147,10 @@ def record_of(trainer: Trainer, fit: Fit, steps: Steps) -> Callable[[], None]:
     steps.reset()
 
     def record() -> None:
-        if steps.done:
-            history.steps.put(before, steps.losses)
-            position.batch, position.total = batch + steps.done, steps.total
+        losses = steps.losses
+        if len(losses):
+            history.steps.put(before, losses)
+            position.batch, position.total = batch + len(losses), steps.total
             position.waiting = len(fit.callbacks)
 
     return record

@@ -114,6 +114,7 @@ class Trainer:
             inputs = inputs_of([self.loss])
             self.batch_symbol = None if self.batch_size is None else batch_symbol(inputs)
             self._expected = expect(inputs, self.batch_symbol, self.dtype)
+            self._batched = tuple(name for name, expected in self._expected.items() if expected.rows)
             self._gradients = gradients(self.loss, self.parameters)
             updates = self.optimizer.updates(self.parameters, self._gradients)
             self._updates = {**self.network.updates_of([self.loss]), **updates}
@@ -291,9 +292,8 @@ class Trainer:
         step that is not finite: the state is then that before it.
         """
         sources, rows = check_sources(self._expected, data, "fit")
-        batched = [name for name, expected in self._expected.items() if expected.rows]
         if isinstance(validation, float):
-            kept, validation = split_off(sources, batched, rows, validation, self.seed)
+            kept, validation = split_off(sources, self._batched, rows, validation, self.seed)
             sources, rows = check_sources(self._expected, kept, "fit")
         for option, given in (("shuffle", shuffle), ("progress", progress), ("resume", resume)):
             if not isinstance(given, bool):
@@ -303,7 +303,7 @@ class Trainer:
         evaluation = Evaluation(self, sources, rows, validation, metrics, evaluation_batch_size)
         size = min(self.batch_size or rows, rows)
         fit = Fit(
-            Batches(sources, batched, rows, size, match_augment(augment, self._expected)),
+            Batches(sources, self._batched, rows, size, match_augment(augment, self._expected)),
             evaluation,
             as_callbacks(callbacks),
             math.inf if steps is not None else check_count("epochs", 1 if epochs is None else epochs, 0),
