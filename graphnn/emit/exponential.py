@@ -33,6 +33,21 @@ def reduce_exponent(v: Lanes, x: Value, shift: int, rest: Value | None = None) -
     return bits, r
 
 
+def reduce_early(v: Lanes, x: Value, shift: int) -> tuple[Value, Value, Value]:
+    """e^x = 2^n e^(r + d), d = -n ln2_lo  ->  the bits as in `reduce_exponent`, r, and h = r + d (1 + r).
+
+    e^(r + d) - 1 = h + r^2 P(r) + d r^2/2 + ...: the polynomial does not wait for d. What is left out is below 2^-25 in
+    float32. In float64, where |n| is up to 1075, it would be several ulp: there d is 0 and r complete.
+    """
+    numbers = v.format.numbers
+    if v.format.mantissa > 23:
+        bits, r = reduce_exponent(v, x, shift)
+        return bits, r, r
+    bits, n = nearest_power(v, x, numbers.log2e, shift)
+    r = v.fma(n, -numbers.ln2_hi, x)
+    return bits, r, v.fma(n, v.fma(r, -numbers.ln2_lo, -numbers.ln2_lo), r)
+
+
 def reduce_square(v: Lanes, x: Value, shift: int) -> tuple[Value, Value]:
     """e^(-x^2) = 2^n e^r, where x^2 is not rounded before n ln2 is taken from it."""
     numbers = v.format.numbers
@@ -108,8 +123,9 @@ def sigmoid(v: Lanes, x: Value) -> Value:
     f = v.format
     y = exp_floor(v, v.op("fmul", v.absolute(x), -1.0))
     half = (f.bias + 1) // 2
-    bits, r = reduce_exponent(v, y, half)
-    scale, q = v.op("fmul", v.from_bits(bits), 2.0**-half), v.paired_tail(r, f.numbers.exp, r)  # 2^n may be subnormal
+    bits, r, head = reduce_early(v, y, half)
+    scale = v.op("fmul", v.from_bits(bits), 2.0**-half)  # 2^n may be subnormal
+    q = v.paired_tail(r, f.numbers.exp, head)
     t = v.fma(scale, q, scale)
     a = v.where("olt", x, 0.0, t, 1.0)
     return v.fma(v.op("fmul", a, -1.0), v.op("fdiv", t, v.fma(scale, q, v.op("fadd", scale, 1.0))), a)
