@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform
 from graphnn.schedule.statements import names_in as names_bound
 from graphnn.schedule.statements import writes
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, children, index_constant
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, children, index_constant, walk
 from graphnn.simplify.once import once
 
 
@@ -112,6 +112,8 @@ def expressions_in(statements: tuple[Stmt, ...]) -> tuple[Expr, ...]:
             case Contract(m=m, n=n, k=k, a=a, b=b, body=body):
                 bounds(m, n, *k)
                 found += (a, b, *expressions_in(body))
+            case Transform(value=value, body=body):
+                found += (value, *expressions_in(body))
             case Store(index=index, value=value) | Accumulate(index=index, value=value):
                 found += (*index, value)
     return tuple(found)
@@ -147,3 +149,16 @@ def invariants(expr: Expr, changing: frozenset[str]) -> Iterator[Expr]:
             for part in parts:
                 if isinstance(part, Op | Load):
                     yield from invariants(part, changing)
+
+
+def invariants_in(body: tuple[Stmt, ...], changing: frozenset[str], nested: bool) -> Iterator[Expr]:
+    """What the statements compute from nothing that changes; in nested loops only what needs no element to be there."""
+    for s in body:
+        if isinstance(s, For | Contract):
+            yield from invariants_in(s.body, changing, nested=True)
+        elif isinstance(s, Let | Store | Accumulate | Transform):
+            for part in invariants(s.value, changing):
+                if not nested or not any(isinstance(e, Load) and e.index for e in walk(part)):
+                    yield part
+        if isinstance(s, Transform):
+            yield from invariants_in(s.body, changing, nested)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from graphnn.emit.debug import Checks, Locations
 from graphnn.emit.target import Target
-from graphnn.emit.writer import Loop, Module, Value, Writer, vector_type
+from graphnn.emit.writer import Loop, Module, Value, Writer, constant, vector_type
 from graphnn.lower.ir import Buffer
 from graphnn.simplify.expr import DType, Expr, Origin
 
@@ -61,6 +61,7 @@ class Environment:
         # Contractions run the tiles of this thread among so many, in this kernel; None: all tiles.
         self.team: tuple[Value, Value] | None = None
         self.axes: dict[str, Value] = {}
+        self.places: Mapping[str, int] = {}  # of axes that are bound to numbers
         self.locals: dict[str, Value] = {}
         self.lanes = 1
         self.vector_axis: str | None = None
@@ -70,6 +71,8 @@ class Environment:
         self.past_cache: frozenset[str] = frozenset()
         # Values computed on every path to here, by expression and lanes, and the names that they depend on.
         self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
+        # Of an access by name and offset, what all points have in common, and how far a step of each axis goes.
+        self.anchors: dict[tuple[str, Expr], tuple[Value, dict[str, int]]] = {}
         self.mentioned: set[str] = set()  # all names that known values have depended on so far
 
     def type_of(self, dtype: DType, lanes: int = 1) -> str:
@@ -113,6 +116,16 @@ class Environment:
             self.varying -= {name}
             yield
         self.axes = outer
+
+    @contextmanager
+    def point(self, places: Mapping[str, int]) -> Iterator[None]:
+        """Bind axes to numbers, the same in every lane."""
+        outer = self.axes, self.places
+        self.axes = {**self.axes, **{name: constant("i64", place) for name, place in places.items()}}
+        self.places = places
+        with self.scope(frozenset(places)):
+            yield
+        self.axes, self.places = outer
 
     @contextmanager
     def lockstep(self, name: str, first: Value, lanes: int, mask: Mask | None = None) -> Iterator[None]:

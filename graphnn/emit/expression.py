@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from graphnn.emit.access import names_in, offset_of, slope
 from graphnn.emit.environment import Environment, Mask
 from graphnn.emit.scalar import emit_cast, emit_scalar
-from graphnn.emit.writer import Value, constant, mangle, vector_type
+from graphnn.emit.writer import KNOWN, TRUE, Value, constant, mangle, vector_type
 from graphnn.errors import CompileError
 from graphnn.lower.ir import Stored
+from graphnn.schedule.affine import folded
 from graphnn.schedule.crossing import always_loaded
 from graphnn.schedule.machine import BYTES
-from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Size, children, index_constant
+from graphnn.schedule.statements import Access
+from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Size, children, index_constant, substitute
 
 LINE = 64  # bytes of a cache line
 MEMORY: dict[Stored, str] = {"float32": "float", "float64": "double", "int64": "i64", "bool": "i8", "int8": "i8"}
@@ -81,6 +83,8 @@ class Expressions(Environment):
                 return self.load(e)
             case Op(fn="select", args=(condition, a, b)):
                 return self.choose(condition, a, b)
+            case Op(fn="or", args=(a, _)) if self.value(a).ref == TRUE:
+                return self.value(a)
             case Op(fn="cast", args=(a,), dtype=dtype):
                 return emit_cast(self.writer, self.value(a), self.type_of(dtype))
             case Op(fn=fn, args=args):
@@ -107,6 +111,8 @@ class Expressions(Environment):
         What both arms load is loaded in any case: select(c, W[i] - s, W[i]) needs no branch.
         """
         w, test = self.writer, self.value(condition)
+        if test.ref in KNOWN:
+            return self.value(a if test.ref == TRUE else b)
         loaded = set(always_loaded(b))
         for load in always_loaded(a):
             if load in loaded:
@@ -208,10 +214,39 @@ class Expressions(Environment):
         by_axis_only = self.varying.isdisjoint(names_in(offset) - {self.vector_axis})
         return by_axis_only and slope(offset, self.vector_axis) == index_constant(1)
 
+    @contextmanager
+    def anchored(self, found: Iterable[Access], axes: Collection[str]) -> Iterator[None]:
+        """Where `point` binds these axes, address accesses by their distances from the first point, if those are known.
+
+        What the elements of an access have in common is computed here, once.
+        """
+        first: dict[Expr, Expr] = {Axis(name): index_constant(0) for name in axes}
+        anchors = {}
+        for access in dict.fromkeys(found):
+            buffer = self.buffers[access.buffer].buffer
+            offset = offset_of(buffer, access.index)
+            steps = {name: slope(offset, name) for name in axes if name in names_in(offset)}
+            numbers = {name: int(step.value) for name, step in steps.items() if isinstance(step, Const)}
+            if not numbers or len(numbers) < len(steps):
+                continue
+            start = offset_of(buffer, tuple(folded(substitute(e, first)) for e in access.index))
+            together = not self.varies(start) or self.is_contiguous(start)
+            common = self.address(access.buffer, start) if together else self.expr(start)
+            anchors[access.buffer, offset] = common, numbers
+        outer, self.anchors = self.anchors, anchors
+        yield
+        self.anchors = outer
+
     def address(self, name: str, offset: Expr) -> Value:
         """The address of the first lane's element."""
         bound = self.buffers[name]
+        if (anchor := self.anchors.get((name, offset))) is not None:
+            return self.writer.gep(MEMORY[bound.buffer.stored], anchor[0], self.distance(anchor[1]))
         return self.writer.gep(MEMORY[bound.buffer.stored], bound.base, self.first_lane(offset))
+
+    def distance(self, steps: Mapping[str, int]) -> Value:
+        """How far the present point is from the first one."""
+        return constant("i64", sum(self.places[name] * step for name, step in steps.items()))
 
     def first_lane(self, e: Expr) -> Value:
         """The scalar that an expression of axes is in the first lane."""
@@ -223,9 +258,13 @@ class Expressions(Environment):
 
     def addresses(self, name: str, offset: Expr) -> Value:
         """The address of each lane's element."""
-        bound, index = self.buffers[name], self.expr(offset)
+        bound = self.buffers[name]
         element, many = MEMORY[bound.buffer.stored], vector_type("ptr", self.lanes)
-        return self.writer.ins(many, f"getelementptr {element}, {bound.base}, {index}")
+        base, anchor = bound.base, self.anchors.get((name, offset))
+        if anchor is not None:
+            base = self.writer.gep(element, base, self.distance(anchor[1]))
+        index = self.expr(offset) if anchor is None else anchor[0]
+        return self.writer.ins(many, f"getelementptr {element}, {base}, {index}")
 
     def active(self) -> Value:
         return constant(vector_type("i1", self.lanes), 1) if self.mask is None else self.mask.value

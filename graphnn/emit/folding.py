@@ -1,6 +1,7 @@
 """Integer arithmetic that is known when code is written: extents and strides are constants more often than not.
 
     mul i64 %x, 1  ->  %x        sub i64 3600, 720  ->  2880        icmp eq i64 0, 0  ->  true
+    and i1 true, %t  ->  %t
 
 LLVM's code generation folds within a basic block only, and takes time for each line that need not be there: folded,
 LeNet's step is generated in 7% less.
@@ -61,3 +62,13 @@ def fold_comparison(predicate: str, a: str, b: str) -> str | None:
     if a[0] == "%" or b[0] == "%" or predicate not in _PREDICATES:
         return None
     return str(int(_PREDICATES[predicate](int(a), int(b))))
+
+
+def fold_logic(opcode: str, a: str, b: str) -> str | None:
+    """The i1 that `and` or `or` gives where an operand is known, as `fold`."""
+    if opcode not in ("and", "or"):
+        return None
+    neutral, deciding = ("1", "0") if opcode == "and" else ("0", "1")
+    if deciding in (a, b):
+        return deciding
+    return b if a == neutral else a if b == neutral else None

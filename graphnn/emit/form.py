@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphnn.emit.access import offset_of
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store, Transform
 from graphnn.schedule.affine import integer
 from graphnn.schedule.statements import Body, accesses, rewrite
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Local, Op, Range, Reduce, Size, index_constant, transform
@@ -138,6 +138,12 @@ class _Spelling:
                 self.ranges((m, n, *k))
                 self.expression(a)
                 self.expression(b)
+                self.body(body)
+            case Transform(rows=rows, columns=columns, value=value, body=body):
+                for name in (stmt.name, rows.out, rows.axis, columns.out, columns.axis):
+                    self.name(name)
+                self.tokens += (rows.matrix, columns.matrix)
+                self.expression(value)
                 self.body(body)
             case Store(buffer=buffer, index=index, value=value):
                 self.element(buffer, index)

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
 
-from graphnn.emit.access import bound_by, expressions_in, invariants, offset_of, slope, written_by
+from graphnn.emit.access import bound_by, expressions_in, invariants_in, offset_of, slope, written_by
 from graphnn.emit.crossing import emit_by_rows
 from graphnn.emit.environment import Mask
 from graphnn.emit.expression import LINE
 from graphnn.emit.folds import CHAINS, Folds
 from graphnn.emit.tile import emit_contract
+from graphnn.emit.transform import emit_transform
 from graphnn.emit.transpose import crossing_loads, emit_crossing
 from graphnn.emit.writer import Value, constant, lanes_of
-from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Stmt, Store, Transform
 from graphnn.lower.printer import header
 from graphnn.schedule.affine import ONE, known_extent
 from graphnn.schedule.machine import BYTES
@@ -71,6 +72,9 @@ class EmitContext(Folds):
                 with self.at(statement.origin), self.scope(written_by((statement,))):
                     self.ahead_of(statement)
                     emit_contract(self, statement)
+            case Transform():
+                with self.at(statement.origin), self.scope():
+                    emit_transform(self, statement)
             case Store(buffer=buffer, index=index, value=value):
                 with self.at(statement.origin):
                     self.store(buffer, index, value)
@@ -96,7 +100,7 @@ class EmitContext(Folds):
         What loops inside of it would compute, too, unless it loads from an array that may have no elements.
         """
         changing = written_by(loop.body) | bound_by((loop,))
-        found = list(_invariants_in(loop.body, changing, nested=False))
+        found = list(invariants_in(loop.body, changing, nested=False))
         if not found or self.checks is not None:  # a bounds check stays with its statement
             yield
             return
@@ -108,7 +112,7 @@ class EmitContext(Folds):
     def ahead_of(self, contract: Contract) -> None:
         """Compute before a contraction what its epilogue would compute at each element, if it can do no harm there."""
         changing = written_by((contract,)) | bound_by((contract,))
-        found = () if self.checks is not None else _invariants_in((contract,), changing, nested=True)
+        found = () if self.checks is not None else invariants_in((contract,), changing, nested=True)
         for part in found:
             if not any(isinstance(e, Op) and e.dtype == "int64" for e in walk(part)):  # it may divide by an extent, 0
                 self.value(part)
@@ -199,17 +203,6 @@ class EmitContext(Folds):
         active = test if self.mask is None else w.binary("and", test, self.mask.value)
         with w.when(self.any_lane(active)), self.scope(changed), self.masked(test, occupied=True):
             self.statements(body)
-
-
-def _invariants_in(body: tuple[Stmt, ...], changing: frozenset[str], nested: bool) -> Iterator[Expr]:
-    """What the statements compute from nothing that changes; in nested loops only what needs no element to be there."""
-    for s in body:
-        if isinstance(s, For | Contract):
-            yield from _invariants_in(s.body, changing, nested=True)
-        elif isinstance(s, Let | Store | Accumulate):
-            for part in invariants(s.value, changing):
-                if not nested or not any(isinstance(e, Load) and e.index for e in walk(part)):
-                    yield part
 
 
 def holds_contract(body: tuple[Stmt, ...]) -> bool:

@@ -22,7 +22,7 @@ from graphnn.emit.access import offset_of, prepared_statements, written_by
 from graphnn.emit.environment import Bound, Unit
 from graphnn.emit.loops import EmitContext
 from graphnn.emit.writer import Value, Writer, constant
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Program, Stmt, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Program, Stmt, Store, Transform
 from graphnn.lower.nests import loops
 from graphnn.lower.scalars import scalar_function
 from graphnn.schedule.affine import known_extent
@@ -64,6 +64,8 @@ def _knows_places(statement: Stmt) -> bool:
             places += index
         case Contract(lanes=lanes) if lanes > 1:
             return False  # it adds in another order
+        case Transform():
+            return False
     parts = [e for root in own_expressions(statement) for e in walk(root)]
     places += [place for e in parts if isinstance(e, Load) for place in e.index]
     fixed = not any(isinstance(e, Load | Local | Size) for place in places for e in walk(place))

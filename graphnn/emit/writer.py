@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from graphnn.emit.folding import fold, fold_comparison
+from graphnn.emit.folding import fold, fold_comparison, fold_logic
 
-_TRUE, _KNOWN = "1", ("0", "1")  # of an i1
+TRUE, KNOWN = "1", ("0", "1")  # of an i1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,8 @@ class Writer:
         """add, fmul, and ... : both operands and the result have one type."""
         if a.type == "i64" and (known := fold(opcode, a.ref, b.ref)) is not None:
             return Value("i64", known)
+        if a.type == "i1" and (known := fold_logic(opcode, a.ref, b.ref)) is not None:
+            return Value("i1", known)
         return self.ins(a.type, f"{opcode} {a}, {b.ref}")
 
     def compare(self, predicate: str, a: Value, b: Value) -> Value:
@@ -144,8 +146,8 @@ class Writer:
         return self.ins(vector_type("i1", lanes_of(a.type)), f"{predicate} {a}, {b.ref}")
 
     def select(self, condition: Value, a: Value, b: Value) -> Value:
-        if condition.ref in _KNOWN or a == b:
-            return b if condition.ref != _TRUE else a
+        if condition.ref in KNOWN or a == b:
+            return b if condition.ref != TRUE else a
         return self.ins(a.type, f"select {condition}, {a}, {b}")
 
     def convert(self, opcode: str, a: Value, type_: str) -> Value:
@@ -251,7 +253,7 @@ class Writer:
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Run what is written inside only where a scalar condition holds."""
-        if condition.ref == _TRUE:
+        if condition.ref == TRUE:
             yield
             return
         number = self.fresh("")

@@ -3,7 +3,7 @@
 in   a FormulaProgram (simplify/formula.py): one formula per materialised array, in order
 out  a Program (ir.py): one naive nest per formula, with tight bounds, verified
 
-ir.py           the loop IR: the whole grammar on one screen
+ir.py           the loop IR: the whole grammar on one screen; transforms.py the steps of a Transform
 builder.py      lower(): formulas -> nests; reductions -> folds; updates -> copies at the end
 scatter.py      a sum guarded by out axis == loaded integer -> fill and accumulate
 bounds.py       tighten(): guards of folds -> bounds of their ranges

@@ -26,9 +26,11 @@ from graphnn.lower.ir import (
     Program,
     Stmt,
     Store,
+    Transform,
     fused_factors,
 )
 from graphnn.lower.scalars import NUMPY, PYTHON, fused, scalar_function
+from graphnn.lower.transforms import Arithmetic, Element, transform_steps
 from graphnn.simplify.expr import (
     COMBINE,
     Axis,
@@ -164,6 +166,8 @@ class _Compiler:
                 return self.fold(stmt)
             case Contract():
                 return self.contract(stmt)
+            case Transform():
+                return self.transform(stmt)
             case Store(buffer=buffer, index=index, value=value):
                 return _store(self.storage[buffer], self.position(buffer, index), self.value(value))
             case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
@@ -224,6 +228,32 @@ class _Compiler:
             body(env)
 
         return self.loops((stmt.m, stmt.n), element)
+
+    def transform(self, stmt: Transform) -> Action:
+        """The steps one after the other; a body wherever its result is there."""
+        slot, body, element = self.slot(stmt.name), self.block(stmt.body), self.value(stmt.value)
+        i, j, p, q = map(self.slot, (stmt.rows.axis, stmt.columns.axis, stmt.rows.out, stmt.columns.out))
+        number = PYTHON[stmt.value.dtype]
+        functions = {fn: scalar_function(fn, stmt.value.dtype) for fn in ("add", "sub", "mul", "fma")}
+        steps = transform_steps(stmt.rows.matrix, stmt.columns.matrix)
+
+        def run(env: Environment) -> None:
+            values = list[Any]()
+            for step in steps:
+                match step:
+                    case Element():
+                        env[i], env[j] = step
+                        values.append(element(env))
+                    case Arithmetic(fn=fn, a=a, b=b, coefficient=c):
+                        factors = (number(c),) if fn in ("mul", "fma") else ()
+                        terms = (values[a],) if fn == "mul" else (values[a], values[b])
+                        values.append(functions[fn](*factors, *terms))
+                    case _:
+                        env[p], env[q], result = step
+                        env[slot] = values[result]
+                        body(env)
+
+        return run
 
 
 def _halved(lanes: list[Any]) -> Any:

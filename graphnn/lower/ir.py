@@ -7,6 +7,7 @@
             | Let(name, value)
             | Fold(name, reducer, ranges, guard, value)
             | Contract(name, m, n, k, a, b, body, lanes)
+            | Transform(name, rows, columns, value, body)
             | Store(buffer, index, value)
             | Accumulate(buffer, index, reducer, value)
 
@@ -25,6 +26,10 @@ Expressions are those of `simplify/expr.py`, without Reduce. Meaning of the stat
   constant multiple of it: term t of a run is in lane t % lanes. A chain has at most CHAIN terms in each lane, every
   lane a chain of fma by itself; then the lanes are added in halves, lane l and lane l + lanes/2 and so on, and the
   chains' sums as above.
+- Transform takes two constant matrices: rows is Way(out p, axis i, matrix A), columns Way(q, j, B). It evaluates
+  `value` at all (i, j); then for every (p, q), row by row, it binds Local(name) to the sum of A[p][i]*B[q][j]*value
+  and runs `body`. The steps of those sums, and all rounding, are `transform_steps(A, B)`: what rows share is computed
+  once. It means two small loops that are always written out, and is one statement to all passes.
 - Store writes one element. Accumulate combines one element in place: buffer[index] = combine(buffer[index], value).
 - Buffers: `input`, `state` and `output` belong to the caller, `temp` to the arena. A state may be loaded and stored.
   `prepared` ones outlive a call: the statements that write them come first and run once for each version of the states.
@@ -35,7 +40,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graphnn.simplify.expr import DType, Expr, Op, Origin, Range, Role
+from graphnn.lower.transforms import Matrix
+from graphnn.simplify.expr import DType, Expr, Op, Origin, Range, Role, index_constant
 from graphnn.simplify.once import hashed_once, once
 
 CHAIN = 512  # terms (of each lane) of one multiply-add chain in a contraction; then a new chain starts
@@ -126,6 +132,34 @@ class Contract(Node):
     lanes: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One dimension of a Transform: element `out` is the sum over `axis` of matrix[out][axis] times an element."""
+
+    out: str
+    axis: str
+    matrix: Matrix
+
+    @property
+    def outs(self) -> Range:
+        return Range(self.out, index_constant(0), index_constant(len(self.matrix)))
+
+    @property
+    def terms(self) -> Range:
+        return Range(self.axis, index_constant(0), index_constant(len(self.matrix[0])))
+
+
+@hashed_once
+@dataclass(frozen=True, slots=True)
+class Transform(Node):
+    name: str
+    rows: Way
+    columns: Way
+    value: Expr
+    body: tuple[Stmt, ...]
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
 @hashed_once
 @dataclass(frozen=True, slots=True)
 class Store(Node):
@@ -145,7 +179,7 @@ class Accumulate(Node):
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
-Stmt = For | If | Let | Fold | Contract | Store | Accumulate
+Stmt = For | If | Let | Fold | Contract | Transform | Store | Accumulate
 
 
 @dataclass(frozen=True, slots=True)

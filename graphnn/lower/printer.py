@@ -9,6 +9,7 @@
           h[i0, i1] = tanh(s0)
 
 A fold shows what it adds per term: fma(a, b, s0) where the multiply-add is fused, the bare value where it is not.
+A transform shows its two matrices, row by row.
 Layouts are shown unless row-major, kinds of loops unless serial, the lanes of a contraction unless one.
 """
 
@@ -16,7 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, fused_factors
+from graphnn.lower.ir import (
+    Accumulate,
+    Buffer,
+    Contract,
+    Fold,
+    For,
+    If,
+    Let,
+    Program,
+    Stmt,
+    Store,
+    Transform,
+    Way,
+    fused_factors,
+)
 from graphnn.simplify.expr import COMBINE, SCALARS, Expr, Range, text
 
 INDENT = "  "
@@ -46,6 +61,9 @@ def header(stmt: Stmt) -> str:
             along = "" if lanes == 1 else f" in {lanes} lanes"
             bounds = f"m: {_ranges((m,))}; n: {_ranges((n,))}; k: {_ranges(k)}{along}"
             return f"contract {name} = sum[{bounds}] fma({text(a)}, {text(b)}, {name}):"
+        case Transform(name=name, rows=rows, columns=columns, value=value):
+            bounds = f"{_ranges((rows.outs, columns.outs))}; {_ranges((rows.terms, columns.terms))}"
+            return f"transform {name} = sum[{bounds}] {_matrix(rows)}*{_matrix(columns)}*{text(value)}:"
         case Store(buffer=buffer, index=index, value=value):
             return f"{_element(buffer, index)} = {text(value)}"
         case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
@@ -56,7 +74,7 @@ def header(stmt: Stmt) -> str:
 def _lines(body: Iterable[Stmt]) -> Iterator[str]:
     for stmt in body:
         yield header(stmt)
-        if isinstance(stmt, For | If | Contract):
+        if isinstance(stmt, For | If | Contract | Transform):
             yield from (INDENT + line for line in _lines(stmt.body))
 
 
@@ -71,6 +89,11 @@ def _buffer(buffer: Buffer) -> str:
 
 def _ranges(ranges: tuple[Range, ...]) -> str:
     return ", ".join(f"{text(r.lo)} <= {r.axis} < {text(r.hi)}" for r in ranges)
+
+
+def _matrix(way: Way) -> str:
+    """(1.0 0.0, 0.5 0.5)[p, i]"""
+    return f"({', '.join(' '.join(map(str, row)) for row in way.matrix)})[{way.out}, {way.axis}]"
 
 
 def _term(fold: Fold) -> str:

@@ -2,7 +2,8 @@
 
 Names: buffers, sizes, axes and locals exist where they are used and are bound once in a scope. Types: see
 `types.py`. Statements: nothing stores into an input, a fold's or loop's bounds are the same in every lane of a
-vector axis, the factors of a Contract do not depend on the other factor's axis, its last range fills its lanes.
+vector axis, the factors of a Contract do not depend on the other factor's axis, its last range fills its lanes. Each
+row of a Transform's matrices has as many numbers, not all of them 0.
 Prepared buffers: what writes them comes first, and depends on nothing that may differ between two calls.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from graphnn.errors import CompileError
 from graphnn.lower.affine import Affine, affine
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform, Way
 from graphnn.lower.printer import header
 from graphnn.lower.types import check_operation
 from graphnn.simplify.expr import (
@@ -148,6 +149,8 @@ class _Scope:
                 self.fold(stmt, where)
             case Contract():
                 self.contract(stmt, where)
+            case Transform():
+                self.transform(stmt, where)
             case Store(buffer=buffer, index=index, value=value):
                 self.write(buffer, index, value, where)
             case Accumulate(buffer=buffer, index=index, reducer=reducer, value=value):
@@ -179,6 +182,18 @@ class _Scope:
         body = self.bound((stmt.m, stmt.n), where)
         body = replace(body, locals=dict(body.locals))
         body.bind(stmt.name, stmt.a.dtype, (stmt.a, stmt.b), where)
+        body.block(stmt.body)
+
+    def transform(self, stmt: Transform, where: _Place) -> None:
+        """`value` sees the axes that are summed over, the body those of the results."""
+        for way in (stmt.rows, stmt.columns):
+            _check_matrix(way, where)
+        self.bound((stmt.rows.terms, stmt.columns.terms), where).expression(stmt.value, where)
+        if stmt.value.dtype not in ("float32", "float64"):
+            raise CompileError(f"{where} what is transformed is {stmt.value.dtype}, not a floating dtype")
+        body = self.bound((stmt.rows.outs, stmt.columns.outs), where)
+        body = replace(body, locals=dict(body.locals))
+        body.bind(stmt.name, stmt.value.dtype, (stmt.value,), where)
         body.block(stmt.body)
 
     def bound(self, ranges: Iterable[Range], where: _Place) -> _Scope:
@@ -262,6 +277,13 @@ def _check_lanes(stmt: Contract, where: _Place) -> None:
     extent = affine(stmt.k[-1].hi).plus(affine(stmt.k[-1].lo), -1) if stmt.k else Affine((), 1)
     if extent.terms or extent.constant % stmt.lanes:
         raise CompileError(f"{where} the last range of k is no constant multiple of {stmt.lanes} lanes")
+
+
+def _check_matrix(way: Way, where: _Place) -> None:
+    if not way.matrix or any(len(row) != len(way.matrix[0]) for row in way.matrix):
+        raise CompileError(f"{where} the rows of the matrix of {way.out} and {way.axis} are not as long as each other")
+    if not all(map(any, way.matrix)):
+        raise CompileError(f"{where} a row of the matrix of {way.out} and {way.axis} is 0")
 
 
 def _check_reducer(reducer: str, value: Expr, where: _Place) -> None:

@@ -14,6 +14,5 @@ filtering.py         correlations.py and kernel_gradients.py with fewer products
 vectorise.py         kinds of loops; loops.py the cheapest loop for the lanes
 cost.py              what a statement costs on a machine.py
 memory.py            plan(): lifetimes and offsets
-linear_maps.py       products with constant matrices, written out
 statements.py        the parts of statements; nest.py perfect nests, affine.py indices, reorder.py what commutes
 """

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from graphnn.lower.ir import CHAIN
-from graphnn.schedule.linear_maps import Matrix
+from graphnn.lower.transforms import Matrix
 
 # Root mean square error of F(m, r) over that of a direct sum in float32, of 16 terms a tap or more, as measured by
 # python -m tests.schedule.measure_filtering. In two dimensions they multiply.

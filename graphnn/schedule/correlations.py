@@ -37,10 +37,11 @@ class Window:
         """The number of outputs along the window's way."""
         return (known_extent(self.place) or 0) // self.step
 
-    def tap(self, number: int) -> Expr:
+    def tap(self, number: Expr) -> Expr:
         """The value of the taps' axis whose element of the data comes `number` after the place's first."""
-        end, step = (self.taps.hi, -1 - number) if self.flipped else (self.taps.lo, number)
-        return affine(end).shifted(step).expr()
+        if self.flipped:
+            return affine(self.taps.hi).plus(affine(number), -1).shifted(-1).expr()
+        return affine(self.taps.lo).plus(affine(number)).expr()
 
 
 @dataclass(frozen=True, slots=True)

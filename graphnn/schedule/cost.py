@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store
+from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Stmt, Store, Transform
+from graphnn.lower.transforms import operations
 from graphnn.schedule.affine import coefficient, stride
 from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
 from graphnn.schedule.extents import estimate, extent, is_known, volume
@@ -153,6 +154,10 @@ class CostModel:
                 return volume(ranges) * (self.expression(value, axis, lanes) - saved + LATENCY)
             case Contract():
                 return self.contraction(stmt)
+            case Transform(rows=rows, columns=columns, value=value, body=body):
+                elements = volume((rows.terms, columns.terms)) * self.expression(value, axis, lanes)
+                results = volume((rows.outs, columns.outs)) * self.body(body, axis, lanes)
+                return elements + operations(rows.matrix, columns.matrix) + results
             case If(condition=condition, body=body):
                 return self.expression(condition, axis, lanes) + self.body(body, axis, lanes)
             case Store(buffer=buffer, index=index, value=value) | Accumulate(buffer=buffer, index=index, value=value):
@@ -312,7 +317,7 @@ def _still(stmt: Let | Fold | Store | Accumulate) -> float:
 @once("_computed")
 def _computed(stmt: Stmt) -> frozenset[DType]:
     """The dtypes of the values that a statement computes, those inside it included."""
-    own = (stmt.value.dtype,) if isinstance(stmt, Fold | Store | Accumulate | Let) else ()
+    own = (stmt.value.dtype,) if isinstance(stmt, Fold | Store | Accumulate | Let | Transform) else ()
     return frozenset[DType](own).union(*map(_computed, nested(stmt)))
 
 

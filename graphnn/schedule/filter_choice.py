@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import Literal
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Store
+from graphnn.lower.transforms import operations
 from graphnn.schedule.affine import ZERO, default_layout, extent_of
 from graphnn.schedule.algorithms import FEWEST_TERMS, Algorithm, accurate
 from graphnn.schedule.correlations import Correlation
 from graphnn.schedule.cost import LINE, MISS, SECOND_LINES, CostModel
 from graphnn.schedule.extents import volume
 from graphnn.schedule.kernel_gradients import KernelGradient
-from graphnn.schedule.linear_maps import Lets, nested
 from graphnn.schedule.tiles import Plan
 from graphnn.schedule.traffic import FAR, far_lines
 from graphnn.simplify.expr import Axis, Load, Local, Range, index_constant
@@ -196,14 +196,5 @@ def _nothing(plan: Plan, matrix: Kind) -> int:
 
 def _work(plan: Plan, matrix: Kind) -> int:
     """How many instructions the transform of a tile by these matrices takes, loads included."""
-    return _count(plan.row.m, plan.row.r, plan.column.m, plan.column.r, matrix)
-
-
-@lru_cache(256)
-def _count(m_row: int, r_row: int, m_column: int, r_column: int, matrix: Kind) -> int:
-    rows, columns = (getattr(Algorithm(m, r), matrix) for m, r in ((m_row, r_row), (m_column, r_column)))
-    lets = Lets("v", None, [])
-    loads = len(rows[0]) * len(columns[0])
-    for _ in nested(lets, rows, columns, lambda i, j: Local(f"x{i}.{j}", "float32")):
-        pass
-    return len(lets.statements) + loads
+    rows, columns = (getattr(algorithm, matrix) for algorithm in (plan.row, plan.column))
+    return operations(rows, columns) + len(rows[0]) * len(columns[0])

@@ -19,13 +19,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, Store
+from graphnn.lower.transforms import Matrix
 from graphnn.schedule.affine import position_in
 from graphnn.schedule.kernel_gradients import KernelGradient
-from graphnn.schedule.linear_maps import Matrix, nested
 from graphnn.schedule.nest import wrap
 from graphnn.schedule.statements import Body, fresh_name
 from graphnn.schedule.tiles import Filtered, Plan, Tiles, at, body_at
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, identity_of, index_constant
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Range, identity_of
 
 
 def filter_kernel_gradient(c: KernelGradient, plan: Plan, around: Iterable[Range], names: set[str]) -> Filtered:
@@ -66,18 +66,18 @@ class _Filter:
 
     def _factor(self, buffer: Buffer, is_first: bool) -> Body:
         """E = A g A^T or V = B^T d B, for each m or n and lane of a tile."""
-        c, plan, tiles, lets = self.c, self.plan, self.tiles, self.tiles.lets()
+        c, plan, tiles = self.c, self.plan, self.tiles
         factor = c.contract.a if is_first else c.contract.b
         (m, n), axes, (row, column) = self._elements()
         is_data = is_first == c.data_first
 
-        def element(i: int, j: int) -> Expr:
-            return lets.bind(at(factor, (tiles.data(i, j) if is_data else tiles.places(i, j)) | axes))
+        def element(i: Expr, j: Expr) -> Expr:
+            return at(factor, (tiles.data(i, j) if is_data else tiles.places(i, j)) | axes)
 
         rows, columns = (a.data if is_data else _transposed(a.outputs) for a in (plan.row, plan.column))
         place = (row, tiles.column()) if is_first else (tiles.column(), column)
-        tiles.store(lets, buffer, self.loops, nested(lets, rows, columns, element), *place)
-        return wrap((m, *tiles.tile()) if is_first else (*tiles.tile(), n), tuple(lets.statements))
+        transform = tiles.transform(rows, columns, element, tiles.stored(buffer, self.loops, *place))
+        return wrap((m, *tiles.tile()) if is_first else (*tiles.tile(), n), (transform,))
 
     def _zeros(self, sums: Buffer) -> Body:
         (m, n), _, place = self._elements()
@@ -112,19 +112,19 @@ class _Filter:
 
     def _taps(self, sums: Buffer) -> Body:
         """The contraction's body at each tap of G^T S G."""
-        c, plan, tiles, lets = self.c, self.plan, self.tiles, self.tiles.lets()
+        c, plan, tiles = self.c, self.plan, self.tiles
         (m, n), axes, place = self._elements()
         around = tuple(map(position_in, self.around))
 
-        def product_at(i: int, j: int) -> Expr:
-            number = index_constant(i * plan.column.products + j)
-            return lets.bind(Load(sums.name, (*around, number, *place), tiles.dtype, tiles.origin))
+        def product_at(i: Expr, j: Expr) -> Expr:
+            return Load(sums.name, (*around, tiles.product(i, j), *place), tiles.dtype, tiles.origin)
+
+        def result(p: Expr, q: Expr, value: Expr) -> Body:
+            values = {**tiles.taps(p, q), **axes, Local(c.contract.name, tiles.dtype): value}
+            return body_at(c.contract.body, values, self.names)
 
         rows, columns = (_transposed(a.kernel) for a in (plan.row, plan.column))
-        for i, j, value in nested(lets, rows, columns, product_at):
-            values = {**tiles.taps(i, j), **axes, Local(c.contract.name, tiles.dtype): value}
-            lets.statements += body_at(c.contract.body, values, self.names)
-        return wrap((m, n), tuple(lets.statements))
+        return wrap((m, n), (tiles.transform(rows, columns, product_at, result),))
 
 
 def _transposed(matrix: Matrix) -> Matrix:

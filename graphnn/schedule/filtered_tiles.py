@@ -28,11 +28,10 @@ from graphnn.lower.ir import Buffer, Contract, Let, Stmt, Store
 from graphnn.lower.nests import when
 from graphnn.schedule.affine import position_in
 from graphnn.schedule.correlations import Correlation
-from graphnn.schedule.linear_maps import nested
 from graphnn.schedule.nest import wrap
 from graphnn.schedule.statements import Body, fresh_name, rename
 from graphnn.schedule.tiles import Filtered, ImageTiles, Plan, Tiles, at, body_at
-from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, Range, axes_of, identity_of, index_constant
+from graphnn.simplify.expr import Axis, Expr, Load, Local, Op, Range, axes_of, identity_of
 
 
 def filter_tiles(c: Correlation, plan: Plan, around: Iterable[Range], names: set[str]) -> Filtered:
@@ -76,32 +75,29 @@ class _Filter:
 
     def _kernel(self, buffer: Buffer) -> Body:
         """U = G g G^T, for each filter and rest."""
-        c, tiles, lets = self.c, self.tiles, self.tiles.lets()
+        c, tiles = self.c, self.tiles
         ranges, axes = self._renamed((*self.own, *c.along(c.filters, c.rest)))
         own, others = ranges[: len(self.own)], ranges[len(self.own) :]
 
-        def tap(i: int, j: int) -> Expr:
-            return lets.bind(at(c.kernel, tiles.taps(i, j) | axes))
+        def tap(i: Expr, j: Expr) -> Expr:
+            return at(c.kernel, tiles.taps(i, j) | axes)
 
-        elements = nested(lets, self.plan.row.kernel, self.plan.column.kernel, tap)
-        tiles.store(lets, buffer, own, elements, *map(position_in, others))
-        return wrap(ranges, tuple(lets.statements))
+        store = tiles.stored(buffer, own, *map(position_in, others))
+        return wrap(ranges, (tiles.transform(self.plan.row.kernel, self.plan.column.kernel, tap, store),))
 
     def _data(self, buffer: Buffer) -> Body:
         """V = B^T d B, for each rest and lane of a tile."""
-        c, tiles, lets = self.c, self.tiles, self.tiles.lets()
+        c, tiles = self.c, self.tiles
         rest, axes = self._renamed(c.rest)
 
-        def element(i: int, j: int) -> Expr:
+        def element(i: Expr, j: Expr) -> Expr:
             value, inside = at(c.data, tiles.data(i, j) | axes), tiles.inside(i, j, data=True)
             zero = identity_of("sum", tiles.dtype)
-            return lets.bind(
-                value if inside is None else Op("select", (inside, value, zero), tiles.dtype, value.origin)
-            )
+            return value if inside is None else Op("select", (inside, value, zero), tiles.dtype, value.origin)
 
-        elements = nested(lets, self.plan.row.data, self.plan.column.data, element)
-        tiles.store(lets, buffer, self.loops, elements, *tiles.with_rest(map(position_in, rest), tiles.column()))
-        return wrap((*rest, *tiles.tile()), tuple(lets.statements))
+        store = tiles.stored(buffer, self.loops, *tiles.with_rest(map(position_in, rest), tiles.column()))
+        transform = tiles.transform(self.plan.row.data, self.plan.column.data, element, store)
+        return wrap((*rest, *tiles.tile()), (transform,))
 
     def _products(self, kernel: Buffer, data: Buffer, sums: Buffer) -> Body:
         """M = U*V, a contraction over rest for each p."""
@@ -119,21 +115,20 @@ class _Filter:
 
     def _outputs(self, sums: Buffer) -> Body:
         """The contraction's body at each output of a tile, A^T M A."""
-        c, plan, tiles, lets = self.c, self.plan, self.tiles, self.tiles.lets()
+        c, plan, tiles = self.c, self.plan, self.tiles
         (filters,), axes = self._renamed((c.filters,))
         loops = tuple(map(position_in, self.loops))
 
-        def product_at(i: int, j: int) -> Expr:
-            number = index_constant(i * plan.column.products + j)
-            index = (*loops, number, *c.along(position_in(filters), (tiles.column(),)))
-            return lets.bind(Load(sums.name, index, tiles.dtype, tiles.origin))
+        def product_at(i: Expr, j: Expr) -> Expr:
+            index = (*loops, tiles.product(i, j), *c.along(position_in(filters), (tiles.column(),)))
+            return Load(sums.name, index, tiles.dtype, tiles.origin)
 
-        for i, j, value in nested(lets, plan.row.outputs, plan.column.outputs, product_at):
-            values = {**tiles.places(i, j), **axes, Local(c.contract.name, tiles.dtype): value}
-            lets.statements += when(
-                conjuncts(tiles.inside(i, j, data=False)), body_at(c.contract.body, values, self.names)
-            )
-        return wrap((filters, *tiles.tile()), tuple(lets.statements))
+        def result(p: Expr, q: Expr, value: Expr) -> Body:
+            values = {**tiles.places(p, q), **axes, Local(c.contract.name, tiles.dtype): value}
+            return when(conjuncts(tiles.inside(p, q, data=False)), body_at(c.contract.body, values, self.names))
+
+        transform = tiles.transform(plan.row.outputs, plan.column.outputs, product_at, result)
+        return wrap((filters, *tiles.tile()), (transform,))
 
     def _tails(self) -> Body:
         """The correlation as it was, over the rows and columns that fill no tile."""

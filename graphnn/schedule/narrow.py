@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform
 from graphnn.schedule.affine import known_extent
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.statements import bound_ranges, nested
@@ -49,7 +49,7 @@ def _stored(stmt: Stmt, known: dict[str, Interval], found: dict[str, list[Interv
             _bind(known, name, _interval(value, known))
         case Fold(name=name):
             _bind(known, name, _folded(stmt, known))
-        case For() | If() | Contract():
+        case For() | If() | Contract() | Transform():
             inside = _with_axes(known, bound_ranges(stmt))
             for part in nested(stmt):
                 _stored(part, inside, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt, Store
+from graphnn.lower.ir import Buffer, Contract, For, Program, Stmt, Store, Transform
 from graphnn.schedule.affine import known_extent, meetings, pins
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import extents_inside
@@ -63,6 +63,8 @@ def _replaces(stmt: Stmt, old: str, new: str) -> bool:
         case Contract(m=m, n=n, a=a, b=b, body=body):
             read = {e.buffer for factor in (a, b) for e in walk(factor) if isinstance(e, Load)}
             return read.isdisjoint((old, new)) and _apart((m, n), body, old, new) and _in_order(body, old, new)
+        case Transform(body=body):  # all is read before the first body
+            return all(old not in Effects.of(part).touches for part in body)
         case Store():
             return True
         case _:

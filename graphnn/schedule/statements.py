@@ -8,7 +8,7 @@ from itertools import count
 from operator import is_
 from typing import Any, TypeVar
 
-from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store
+from graphnn.lower.ir import Accumulate, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform, Way
 from graphnn.simplify.expr import (
     NOTHING,
     Axis,
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 def nested(stmt: Stmt) -> Body:
     """The statements inside a statement."""
-    return stmt.body if isinstance(stmt, For | If | Contract) else ()
+    return stmt.body if isinstance(stmt, For | If | Contract | Transform) else ()
 
 
 def statements(body: Iterable[Stmt]) -> Iterator[Stmt]:
@@ -47,7 +47,7 @@ def own_expressions(stmt: Stmt) -> tuple[Expr, ...]:
             return (lo, hi)
         case If(condition=condition):
             return (condition,)
-        case Let(value=value):
+        case Let(value=value) | Transform(value=value):
             return (value,)
         case Fold(ranges=ranges, guard=guard, value=value):
             return (*bounds(ranges), *(() if guard is None else (guard,)), value)
@@ -70,6 +70,8 @@ def bound_ranges(stmt: Stmt) -> tuple[Range, ...]:
             return ranges
         case Contract(m=m, n=n, k=k):
             return (m, n, *k)
+        case Transform(rows=rows, columns=columns):
+            return (rows.outs, columns.outs, rows.terms, columns.terms)
         case _:
             return ()
 
@@ -82,7 +84,7 @@ def names_in(body: Iterable[Stmt]) -> set[str]:
 @once("_names")
 def _names_in(stmt: Stmt) -> frozenset[str]:
     own = {r.axis for r in bound_ranges(stmt)}
-    if isinstance(stmt, Let | Fold | Contract):
+    if isinstance(stmt, Let | Fold | Contract | Transform):
         own.add(stmt.name)
     return frozenset(own.union(*map(_names_in, nested(stmt))))
 
@@ -110,6 +112,9 @@ def rename(body: Body, names: dict[str, str]) -> Body:
     def axis(r: Range) -> Range:
         return replace(r, axis=names.get(r.axis, r.axis))
 
+    def way(w: Way) -> Way:
+        return replace(w, out=names.get(w.out, w.out), axis=names.get(w.axis, w.axis))
+
     def binder(stmt: Stmt) -> Stmt:
         match stmt:
             case For(axis=name):
@@ -121,6 +126,8 @@ def rename(body: Body, names: dict[str, str]) -> Body:
             case Contract(name=name, m=m, n=n, k=k):
                 name = names.get(name, name)
                 return replace(stmt, name=name, m=axis(m), n=axis(n), k=tuple(map(axis, k)))
+            case Transform(name=name, rows=rows, columns=columns):
+                return replace(stmt, name=names.get(name, name), rows=way(rows), columns=way(columns))
             case _:
                 return stmt
 
@@ -166,6 +173,8 @@ def rewrite(body: Body, visit: Callable[[Expr], Expr], then: Callable[[Stmt], St
                 new_m, new_n = (_visited(r, visit(r.lo), visit(r.hi)) for r in (m, n))
                 new_k, new_body = ranges(k), rewrite(inner, visit, then)
                 new = {"m": new_m, "n": new_n, "k": new_k, "a": visit(a), "b": visit(b), "body": new_body}
+            case Transform(value=value, body=inner):
+                new = {"value": visit(value), "body": rewrite(inner, visit, then)}
             case Store(index=index, value=value) | Accumulate(index=index, value=value):
                 new = {"index": _kept(index, tuple(map(visit, index))), "value": visit(value)}
         if any(getattr(stmt, name) is not part for name, part in new.items()):
@@ -290,7 +299,7 @@ def _drop(body: Body, dead: Set[str], used: Set[str]) -> Body:
                 continue
             case Let(name=name) | Fold(name=name) if name not in used:
                 continue
-            case For() | If() | Contract():
+            case For() | If() | Contract() | Transform():
                 inner = _drop(stmt.body, dead, used)
                 if inner:
                     kept.append(stmt if inner == stmt.body else replace(stmt, body=inner))

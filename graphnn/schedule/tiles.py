@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from graphnn.lower.affine import Affine, affine
+from graphnn.lower.affine import affine
 from graphnn.lower.guards import conjunction
-from graphnn.lower.ir import Buffer, Let, Store
-from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, is_affine, position_in
+from graphnn.lower.ir import Buffer, Let, Stmt, Store, Transform, Way
+from graphnn.lower.transforms import Matrix
+from graphnn.schedule.affine import ZERO, default_layout, extent_of, folded, position_in
 from graphnn.schedule.algorithms import Algorithm
 from graphnn.schedule.correlations import Window, Windows
 from graphnn.schedule.extents import volume
-from graphnn.schedule.linear_maps import Lets
 from graphnn.schedule.statements import Body, fresh_name, rename, rewrite
-from graphnn.simplify.expr import Axis, DType, Expr, Load, Op, Origin, Range, axes_of, index_constant, substitute
+from graphnn.simplify.expr import Axis, DType, Expr, Local, Op, Origin, Range, index_constant, substitute
 
 _T = TypeVar("_T")
+
+Element = Callable[[Expr, Expr], Expr]  # of what is transformed, by its numbers
+Result = Callable[[Expr, Expr, Expr], Body]  # what is done with element (p, q) of a transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,20 @@ class Tiles:
         """Where a tile and lane lie along `width`."""
         return affine(Axis(self.lane)).plus(affine(Axis(self.t)), self.step).expr()
 
-    def places(self, i: int, j: int) -> dict[Expr, Expr]:
+    def places(self, i: Expr, j: Expr) -> dict[Expr, Expr]:
         """The places of the windows at output, or element of the data, (i, j) of the present tile and lane."""
         row, column = self.windows.row, self.windows.column
-        places: dict[Expr, Expr] = {Axis(column.place.axis): self._first_column.shifted(self.step * j).expr()}
+        places: dict[Expr, Expr] = {Axis(column.place.axis): self._first_column.plus(affine(j), self.step).expr()}
         if row is not None:
-            y = affine(row.place.lo).plus(affine(Axis(self.ty)), self.plan.row.m).shifted(i)
+            y = affine(row.place.lo).plus(affine(Axis(self.ty)), self.plan.row.m).plus(affine(i))
             places[Axis(row.place.axis)] = y.expr()
         return places
 
-    def data(self, i: int, j: int) -> dict[Expr, Expr]:
+    def data(self, i: Expr, j: Expr) -> dict[Expr, Expr]:
         """Places and taps at which the data has element (i, j) of the present tile."""
-        return self.places(i, j) | self.taps(0, 0)
+        return self.places(i, j) | self.taps(ZERO, ZERO)
 
-    def taps(self, i: int, j: int) -> dict[Expr, Expr]:
+    def taps(self, i: Expr, j: Expr) -> dict[Expr, Expr]:
         row, column = self.windows.row, self.windows.column
         taps: dict[Expr, Expr] = {Axis(column.taps.axis): column.tap(j)}
         if row is not None:
@@ -135,29 +137,33 @@ class Tiles:
         """What belongs to the terms and to a tile, in the order in which transformed data lie."""
         return (*rest, tile)
 
-    def inside(self, i: int, j: int, data: bool) -> Expr | None:
+    def inside(self, i: Expr, j: Expr, data: bool) -> Expr | None:
         """The condition that output (i, j) of the present tile is a place, or that its data has such an element.
 
         None where all tiles have it, as all of these do.
         """
         return None
 
-    def lets(self) -> Lets:
-        return Lets(fresh_name("v", self.names), self.origin, [])
+    def transform(self, rows: Matrix, columns: Matrix, value: Element, body: Result) -> Stmt:
+        """rows * X * columns^T: `value` is an element of X, and `body` what is done with one of the result."""
+        (p, i), (q, j) = ((fresh_name(out, self.names), fresh_name(axis, self.names)) for out, axis in ("fi", "gj"))
+        result = Local(fresh_name("v", self.names), self.dtype, self.origin)
+        ways = Way(p, i, rows), Way(q, j, columns)
+        done = body(Axis(p), Axis(q), result)
+        return Transform(result.name, *ways, value(Axis(i), Axis(j)), done, self.origin)
 
-    def store(
-        self,
-        lets: Lets,
-        buffer: Buffer,
-        loops: Iterable[Range],
-        elements: Iterable[tuple[int, int, Expr]],
-        *place: Expr,
-    ) -> None:
-        """Store the values of the products, which `nested` gives in order, at their place."""
+    def stored(self, buffer: Buffer, loops: Iterable[Range], *place: Expr) -> Result:
+        """What stores the values of the products, counted row by row, at their place."""
         leading = tuple(map(position_in, loops))
-        for number, (_, _, value) in enumerate(elements):
-            index = (*leading, index_constant(number), *place)
-            lets.statements.append(Store(buffer.name, index, value, self.origin))
+
+        def store(p: Expr, q: Expr, value: Expr) -> Body:
+            return (Store(buffer.name, (*leading, self.product(p, q), *place), value, self.origin),)
+
+        return store
+
+    def product(self, p: Expr, q: Expr) -> Expr:
+        """The number of product (p, q) of a tile."""
+        return affine(q).plus(affine(p), self.plan.column.products).expr()
 
 
 class ImageTiles(Tiles):
@@ -183,25 +189,30 @@ class ImageTiles(Tiles):
     def column(self) -> Expr:
         return affine(Axis(self.t)).plus(affine(Axis(self.ty)), self.columns).expr()
 
-    def places(self, i: int, j: int) -> dict[Expr, Expr]:
+    def places(self, i: Expr, j: Expr) -> dict[Expr, Expr]:
         return {
-            Axis(w.place.axis): affine(w.place.lo).shifted(number).plus(affine(Axis(axis)), m).expr()
+            Axis(w.place.axis): affine(w.place.lo).plus(affine(number)).plus(affine(Axis(axis)), m).expr()
             for w, axis, m, _, number in self._ways(i, j)
         }
 
     def with_rest(self, rest: Iterable[_T], tile: _T) -> tuple[_T, ...]:
         return (tile, *rest)
 
-    def inside(self, i: int, j: int, data: bool) -> Expr | None:
+    def inside(self, i: Expr, j: Expr, data: bool) -> Expr | None:
+        """Asked only of the numbers that lie beyond the image in the last tile: the others' part is known."""
         conditions: list[Expr] = []
         for w, axis, m, count, number in self._ways(i, j):
-            end = w.places + (w.size - 1 if data else 0)
-            if m * (count - 1) + number >= end:
-                position = Affine((), number).plus(affine(Axis(axis)), m).expr()
-                conditions.append(Op("lt", (position, index_constant(end)), "bool"))
+            more = w.size - 1 if data else 0
+            end = w.places + more
+            sure = end - m * (count - 1)
+            if sure < m + more:
+                position = affine(number).plus(affine(Axis(axis)), m).expr()
+                known, asked = ((number, sure), (position, end))
+                tests = (Op("lt", (place, index_constant(bound)), "bool") for place, bound in (known, asked))
+                conditions.append(Op("or", tuple(tests), "bool"))
         return conjunction(conditions)
 
-    def _ways(self, i: int, j: int) -> list[tuple[Window, str, int, int, int]]:
+    def _ways(self, i: Expr, j: Expr) -> list[tuple[Window, str, int, int, Expr]]:
         """Window, axis of the tiles, outputs of one, how many there are, and the number asked for, of each way."""
         row, column, plan = self.windows.row, self.windows.column, self.plan
         ways = [] if row is None else [(row, self.ty, plan.row.m, self.rows, i)]
@@ -210,19 +221,7 @@ class ImageTiles(Tiles):
 
 def at(expr: Expr, values: dict[Expr, Expr]) -> Expr:
     """An expression with axes and locals replaced."""
-    if isinstance(expr, Load) and is_affine(expr.index):
-        return replace(expr, index=tuple(_index_at(e, _of_axes(values, axes_of(e))) for e in expr.index))
     return folded(substitute(expr, values))
-
-
-def _of_axes(values: dict[Expr, Expr], axes: frozenset[str]) -> tuple[tuple[Expr, Expr], ...]:
-    return tuple(pair for pair in values.items() if isinstance(pair[0], Axis) and pair[0].name in axes)
-
-
-@lru_cache(1024)
-def _index_at(index: Expr, values: tuple[tuple[Expr, Expr], ...]) -> Expr:
-    """An index with axes replaced: the elements of a tile have few rows and columns among them."""
-    return folded(substitute(index, dict(values)))
 
 
 def body_at(body: Body, values: dict[Expr, Expr], names: set[str]) -> Body:

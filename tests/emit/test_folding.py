@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from graphnn.emit.folding import fold, fold_comparison
+from graphnn.emit.folding import fold, fold_comparison, fold_logic
 from graphnn.emit.target import host
 from graphnn.emit.writer import Module, Value, Writer, constant
 from graphnn.run.jit import compile_object
@@ -56,6 +56,21 @@ def test_constants(opcode: str) -> None:
 )
 def test_what_one_operand_decides(opcode: str, a: str, b: str, expected: str | None) -> None:
     assert fold(opcode, a, b) == expected
+
+
+@pytest.mark.parametrize(
+    ("opcode", "a", "b", "expected"),
+    [
+        ("and", "1", "%x", "%x"),
+        ("and", "%x", "0", "0"),
+        ("or", "%x", "0", "%x"),
+        ("or", "1", "%x", "1"),
+        ("or", "%x", "%y", None),
+        ("xor", "%x", "1", None),
+    ],
+)
+def test_conditions(opcode: str, a: str, b: str, expected: str | None) -> None:
+    assert fold_logic(opcode, a, b) == expected
 
 
 def test_comparisons() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from graphnn.errors import CompileError
-from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store
+from graphnn.lower.ir import CHAIN, Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store, Transform, Way
 from graphnn.simplify.expr import SCALARS, Local
 from tests.lower.make import at, e, op, poison, run, span
 from tests.oracle_rows.random import sample, threefry
@@ -190,6 +190,15 @@ def test_contract_is_a_matmul():
     )
     run(program(stmt, x=(2, 5, 6), y=(5, 5)), {"x": x, "y": y})
     np.testing.assert_allclose(y, a.astype(float) @ b.T, rtol=1e-5, atol=1e-6)
+
+
+def test_a_transform_reads_all_before_it_writes():
+    """In place: rows [1 1; 1 -1] and columns [1 0; 2 1] of what was there before."""
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    ways = Way("p", "i", ((1.0, 1.0), (1.0, -1.0))), Way("q", "j", ((1.0, 0.0), (2.0, 1.0)))
+    store = Store("x", (e("p"), e("q")), Local("v", "float32"))
+    run(program(Transform("v", *ways, at("x", "i", "j"), (store,)), x=(2, 2)), {"x": x})
+    assert x.tolist() == [[4, 14], [-2, -6]]
 
 
 @pytest.mark.parametrize("index", [-1, 3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store, Transform, Way
 from graphnn.lower.printer import print_program
 from graphnn.simplify.expr import Local, Origin
 from tests.lower.make import at, e, op, span
@@ -26,6 +26,8 @@ program every(N, K)
     t[m0, n0] = c0
   contract c1 = sum[m: 0 <= m0 < N; n: 0 <= n0 < K; k: 0 <= k0 < 2, 0 <= k1 < 2 in 2 lanes] fma(x[m0, k1], 1.5, c1):
     t[m0, n0] = c1
+  transform v = sum[0 <= p < 1, 0 <= q < 2; 0 <= i < 2, 0 <= j < 1] (1.0 -0.5)[p, i]*(1.0, 2.0)[q, j]*x[i, j]:
+    t[p, q] = v
   y[] = 1.5
 """
 
@@ -44,6 +46,8 @@ def every(origin=None):
     )
     ranges = span("m0", "N"), span("n0", "K"), (span("k0", 2), span("k1", 2))
     product, second = (Store("t", (e("m0"), e("n0")), Local(name, "float32")) for name in ("c0", "c1"))
+    kept = Store("t", (e("p"), e("q")), Local("v", "float32"))
+    ways = Way("p", "i", ((1.0, -0.5),)), Way("q", "j", ((1.0,), (2.0,)))
     buffers = (
         Buffer("x", "float32", (e("N"), e(4)), "input", (0, 1)),
         Buffer("t", "float32", (op("mul", "N", "K"), e(4)), "temp", (1, 0)),
@@ -53,6 +57,7 @@ def every(origin=None):
         For("i0", e(0), e("N"), (For("i1", e(1), e(4), inner, "vector"),), "parallel"),
         Contract("c0", *ranges, at("x", "m0", "k0"), at("x", "k1", "n0"), (product,), origin),
         Contract("c1", *ranges, at("x", "m0", "k1"), e(1.5), (second,), origin, lanes=2),
+        Transform("v", *ways, at("x", "i", "j"), (kept,), origin),
         Store("y", (), e(1.5), origin),
     )
     return Program("every", ("N", "K"), buffers, body)

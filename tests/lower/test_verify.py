@@ -7,7 +7,7 @@ import re
 import pytest
 
 from graphnn.errors import CompileError
-from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store
+from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Store, Transform, Way
 from graphnn.lower.verify import verify
 from graphnn.simplify.expr import Local, Op
 from tests.lower.make import at, e, op, span, total
@@ -44,6 +44,11 @@ def contract(a=None, b=None, k=None, n=None, body=(), lanes=1):
     return Contract("s0", span("m0", "N"), n, (span("k0", 4) if k is None else k,), a, b, body, lanes=lanes)
 
 
+def transform(value=None, *, body=(), matrix=((1.0, 0.0), (0.5, -1.0))):
+    value = at("x", "i", "j") if value is None else value
+    return Transform("v", Way("p", "i", matrix), Way("q", "j", ((1.0,),)), value, body)
+
+
 def test_valid_program():
     body = (
         loop(
@@ -55,6 +60,7 @@ def test_valid_program():
         loop(store(), axis="i0"),  # a sibling may reuse a name
         contract(body=(Store("y", (e("m0"),), Local("s0", F)), Let("t0", e("n0")))),
         contract(k=span("k0", op("add", "N", 4), "N"), lanes=4),
+        transform(body=(Store("y", (op("add", "p", "q"),), Local("v", F)),)),
         fold(at("x", "r0", "r1"), span("r0", 4), span("r1", op("add", "r0", 1))),  # triangular
     )
     verify(program(*body))
@@ -103,6 +109,13 @@ INVALID = [
     ("0 lanes are no power of two", contract(lanes=0)),
     ("the last range of k is no constant multiple of 8 lanes", contract(lanes=8)),
     ("the last range of k is no constant multiple of 2 lanes", contract(k=span("k0", "N"), lanes=2)),
+    ("the axis p is not bound here", transform(at("x", "p", 0))),
+    ("the axis i is not bound here", transform(body=(store(at("x", "i", 0), index=(0,)),))),
+    ("the local v is not bound here", transform(), store(Local("v", F), index=(0,))),
+    ("what is transformed is int64, not a floating dtype", transform(e(1))),
+    ("the rows of the matrix of p and i are not as long as each other", transform(matrix=((1.0,), (1.0, 2.0)))),
+    ("the rows of the matrix of p and i are not as long as each other", transform(matrix=())),
+    ("a row of the matrix of p and i is 0", transform(matrix=((1.0, 2.0), (0.0, 0.0)))),
     ("the reducer mean is none of sum, prod, max, min", fold(ZERO, reducer="mean")),
     ("the reducer mean is none of", Accumulate("y", (e(0),), "mean", ZERO)),
     ("a bool has no max", fold(e(True), reducer="max")),

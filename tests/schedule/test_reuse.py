@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
-from graphnn.lower.ir import Contract, For
+from graphnn.lower.ir import Contract, For, Store, Transform, Way
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.passes import schedule
 from graphnn.schedule.reuse import reuse
 from graphnn.schedule.statements import reads, statements, writes
+from graphnn.simplify.expr import Axis, Local, index_constant
 from tests.schedule.samples import array, assert_same_meaning, load, mlp_step, op, program, total
 
 SQUARE = {"i": 8, "j": 8}
@@ -113,3 +116,18 @@ def test_loops_keep_their_kind():
         return [s.kind for s in statements(p.body) if isinstance(s, For)]
 
     assert kinds(after) == kinds(before)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_transform_reads_all_before_its_body_writes(again):
+    """What the body itself reads is there for all of its results."""
+    first, _, last = (before := squares(op("add", load("h", "i", "j"), 1.0))).body
+    sums = tuple(tuple(float(j <= q) for j in range(8)) for q in range(8))
+    v = Local("v", "float32")
+    store = Store("d", (Axis("i"), Axis("q")), op("add", v, load("h", "i", 0)) if again else v)
+    ways = Way("p", "k", ((1.0,),)), Way("q", "j", sums)
+    nest = For("i", index_constant(0), index_constant(8), (Transform("v", *ways, load("h", "i", "j"), (store,)),))
+    changed = replace(before, body=(first, nest, last))
+    after = reuse(changed, Machine())
+    assert temps(after) == ({"h": (), "d": ()} if again else {"h": ("d",)})
+    assert_same_meaning(changed, after, {})
