@@ -74,6 +74,7 @@ class Environment:
         # Of an access by name and offset, what all points have in common, and how far a step of each axis goes.
         self.anchors: dict[tuple[str, Expr], tuple[Value, dict[str, int]]] = {}
         self.mentioned: set[str] = set()  # all names that known values have depended on so far
+        self.dropped = 0  # how often known values were dropped
 
     def type_of(self, dtype: DType, lanes: int = 1) -> str:
         """The LLVM type of a value in registers; a bool is an i1 there and a byte in memory."""
@@ -89,6 +90,7 @@ class Environment:
         if self.mentioned.isdisjoint(names):
             return
         stale = [key for key, entry in self.known.items() if not entry[1].isdisjoint(names)]
+        self.dropped += bool(stale)
         for key in stale:
             del self.known[key]
 
@@ -100,11 +102,12 @@ class Environment:
         must not use what was loaded before the first.
         """
         self.forget(changed)
-        known, bound, varying = self.known, self.locals, self.varying
+        known, bound, varying, dropped = self.known, self.locals, self.varying, self.dropped
         self.known, self.locals = dict(known), dict(bound)
         yield
-        # A store inside made the outer values of its buffer stale too.
-        self.known = {key: entry for key, entry in known.items() if self.known.get(key) is entry}
+        if self.dropped != dropped:  # a store inside made the outer values of its buffer stale too
+            known = {key: entry for key, entry in known.items() if self.known.get(key) is entry}
+        self.known = known
         self.locals, self.varying = bound, varying
 
     @contextmanager

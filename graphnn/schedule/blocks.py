@@ -21,10 +21,20 @@ from graphnn.schedule.affine import ZERO, default_layout, integer
 from graphnn.schedule.contract import contracted
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.guards import excluded, rectangular
-from graphnn.schedule.loops import best_lanes
+from graphnn.schedule.loops import least_cost
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.nest import peel, wrap
-from graphnn.schedule.statements import Body, accesses, bound_ranges, fresh_name, names_in, reads, rewrite, statements
+from graphnn.schedule.statements import (
+    Body,
+    accesses,
+    bound_ranges,
+    fresh_name,
+    names_in,
+    reads,
+    rewrite,
+    statements,
+    touched,
+)
 from graphnn.simplify.expr import Axis, Const, Expr, Load, Op, Range, axes_of, index_constant, rebuild, walk
 
 
@@ -57,7 +67,7 @@ def _cost(program: Program, machine: Machine, most: float) -> float:
     for body, buffers in contracted(program, machine, dots=False):
         for buffer in buffers:
             model = model.beside(buffer)
-        total += sum(best_lanes(stmt, model)[0] for stmt in body)
+        total += sum(least_cost(stmt, model) for stmt in body)
         if total > most:
             break
     return total
@@ -165,6 +175,8 @@ class _Blocks:
 
     def _nest(self, stmt: Stmt) -> Body:
         """for n: for y: for x: s  ->  for b: for y: for x: for l: s, and then for b: for y: for j: s"""
+        if self.names.isdisjoint(touched(stmt)):
+            return (stmt,)
         apart = {a: (fresh_name(f"{a}_b", self.taken), fresh_name(f"{a}_l", self.taken)) for a in self._examples(stmt)}
         nest = peel(stmt)
         loops, lanes = self._split(nest.loops, apart)

@@ -15,7 +15,7 @@ from graphnn.schedule.affine import coefficient, stride
 from graphnn.schedule.crossing import block_loads, crosses, runs_by_rows
 from graphnn.schedule.extents import estimate, extent, is_known, volume
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.statements import axes_used, nested, touched
+from graphnn.schedule.statements import Body, axes_used, nested, touched
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Range, axes_of, children
 from graphnn.simplify.once import once
 
@@ -141,10 +141,8 @@ class CostModel:
 
     def _statement(self, stmt: Stmt, axis: str | None, lanes: int) -> float:
         match stmt:
-            case For(axis=inner, lo=lo, hi=hi, body=body, kind="vector") if axis is None:
-                width, count = self.lanes(body), extent(lo, hi)
-                full = min(width, math.ceil(count))  # a short loop has no more lanes than iterations
-                return ENTRY + math.ceil(count / width) * self.body(body, inner, full)
+            case For(lo=lo, hi=hi, body=body, kind="vector") if axis is None:
+                return self.vector_loop(Range(stmt.axis, lo, hi), body)
             case For(lo=lo, hi=hi, body=body):
                 if axis is not None and runs_by_rows(stmt, self.stride, axis):
                     return self.by_rows(stmt, lanes)
@@ -165,6 +163,12 @@ class CostModel:
                 return expressions + self.access(buffer, index, axis, lanes)
             case Let(value=value):
                 return self.expression(value, axis, lanes)
+
+    def vector_loop(self, r: Range, body: Body) -> float:
+        """The cost of a loop around a body, in lanes."""
+        width, count = self.lanes(body), extent(r.lo, r.hi)
+        full = min(width, math.ceil(count))  # a short loop has no more lanes than iterations
+        return ENTRY + math.ceil(count / width) * self.body(body, r.axis, full)
 
     def by_rows(self, loop: For, lanes: int) -> float:
         """A loop in vector code with its own axis in the lanes, for one lane after the other."""

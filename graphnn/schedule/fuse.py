@@ -10,7 +10,7 @@ from itertools import chain
 from graphnn.lower.ir import Program, Stmt
 from graphnn.schedule.cost import CostModel
 from graphnn.schedule.forward import forward_stores
-from graphnn.schedule.loops import best_lanes
+from graphnn.schedule.loops import least_cost
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.match import Match, match_loops
 from graphnn.schedule.nest import Nest, wrap
@@ -87,7 +87,7 @@ class Fuser:
     def _cost(self, stmt: Stmt) -> float:
         """The cost of a statement at its best vector loops."""
         if id(stmt) not in self.costs:
-            self.costs[id(stmt)] = stmt, best_lanes(stmt, self.model)[0]
+            self.costs[id(stmt)] = stmt, least_cost(stmt, self.model)
         return self.costs[id(stmt)][1]
 
     def _cost_apart(self, first: Effects, second: Effects) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from graphnn.lower.ir import Contract, Program, Stmt
 from graphnn.schedule.cost import CostModel
-from graphnn.schedule.loops import best_lanes
+from graphnn.schedule.loops import least_cost
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.reorder import Effects
 from graphnn.schedule.statements import statements
@@ -34,12 +34,12 @@ def permute_layouts(program: Program, machine: Machine) -> Program:
         users = touching.get(buffer.name, [])
         for n in users:
             if n not in known:
-                known[n] = best_lanes(effects[n].stmt, model)[0]
+                known[n] = least_cost(effects[n].stmt, model)
         least = sum(known[n] for n in users)
         for fast in reversed(buffer.layout[:-1]):
             option = (*(d for d in buffer.layout if d != fast), fast)
             other = model.with_layout(buffer.name, option)
-            costs = {n: best_lanes(effects[n].stmt, other)[0] for n in users}
+            costs = {n: least_cost(effects[n].stmt, other) for n in users}
             if sum(costs.values()) < least:
                 least = sum(costs.values())
                 known |= costs

@@ -20,7 +20,7 @@ def vectorise(program: Program, machine: Machine) -> Program:
     for i0: for i1: y[i0, i1] = x[i0, i1]*2  ->  for i0 (parallel): for i1 (vector): y[i0, i1] = x[i0, i1]*2
     """
     model = CostModel.of(program.buffers, machine)
-    marked = (best_lanes(stmt, model)[1] for stmt in program.body)
+    marked = (best_lanes(stmt, model) for stmt in program.body)
     return replace(program, body=tuple(_mark_parallel(part) for stmt in marked for part in _opened(stmt)))
 
 
