@@ -69,6 +69,7 @@ def __getattr__(name: str) -> Any:
     home = _TABLE.get(name)
     if home not in _NO_OPS:
         import_module("graphnn.ops")  # fills the registry, in which Tensor operators look
+        import_module("graphnn.declare.outlines").OUTLINES.read = _read_outlines
     if name in _MODULES:
         value: Any = import_module(_MODULES[name])
     elif home is not None:
@@ -81,6 +82,11 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(f"module 'graphnn' has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
+
+
+def _read_outlines() -> bytes | None:
+    found: bytes | None = import_module("graphnn.run.outlines").read_outlines()
+    return found
 
 
 def __dir__() -> list[str]:

@@ -32,6 +32,7 @@ from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.manifest import Structure
 from graphnn.run.measure import fastest
+from graphnn.run.outlines import keep_outlines
 from graphnn.run.threads import count_threads
 from graphnn.simplify.expr import DType
 from graphnn.simplify.formula import Accuracy
@@ -119,6 +120,7 @@ def compile(
         options |= {"training": training, "tune": tune, "threads": count_threads(threads) if tune else None}
         key = _key(network, tensors, (structure, keys), updates or {}, options, disable)
         archive = folder.find(key)
+        keep_outlines(folder)
         if archive is not None:
             return Executable(archive.manifest, archive.code, network.state, threads)
     from graphnn.stages import Compilation, run_stages  # a program that is found needs no compiler

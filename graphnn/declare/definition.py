@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 import sympy
 from sympy.logic.boolalg import Boolean
 
+from graphnn.declare.extents import TensorType
+from graphnn.declare.sizes import as_dims
+
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "int64", "bool")
 
@@ -123,6 +126,10 @@ class Step:
 
     definition: Definition
     sources: tuple[int, ...]
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(as_dims(self.definition.shape), self.definition.dtype)
 
 
 Recipe = tuple[Step, ...]  # the last step is the result

@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import networkx
-import sympy
 
-from graphnn.declare.definition import DTYPES, FLOATS, Recipe
+from graphnn.declare.definition import DTYPES, FLOATS, Step
+from graphnn.declare.extents import Dim, Size, check_size
 from graphnn.declare.initializer import Initializer, as_initializer
-from graphnn.declare.notation import size_symbol
+from graphnn.declare.outline import LateDefinition, LateStep
 from graphnn.declare.plain import read_networkx
 from graphnn.declare.requests import Requests
 from graphnn.declare.serialize import read_json, to_json
 from graphnn.declare.state import State
 from graphnn.declare.summary import Summary, summarize
-from graphnn.declare.tensor import Dim, Tensor
+from graphnn.declare.tensor import Tensor
 from graphnn.declare.updates import check_update, reached_updates
 from graphnn.errors import DTypeError, GraphError, ShapeError
 
@@ -42,14 +42,17 @@ class Network:
         self.state = State(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies: what was requested is made first, since how to make it belongs to this network."""
-        self.requests.make_all()
+        """For copies: what is made late is made first, since how to make it belongs to this network."""
+        _ = self.graph
         return dict(self.__dict__)
 
     @property
     def graph(self) -> Any:
-        """The networkx.MultiDiGraph. What was requested is made first; raises DeriveError where that fails."""
+        """The networkx.MultiDiGraph. Requests and formulas are made first; raises DeriveError where a request fails."""
         self.requests.make_all()
+        for name, definition in list(self.made.nodes(data="definition")):
+            if isinstance(definition, LateDefinition):
+                _ = Tensor(self, name).definition
         return self.made
 
     def rename(self, name: str) -> None:
@@ -65,7 +68,9 @@ class Network:
         return Tensor(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.made or name in self.graph
+        if name not in self.made:
+            self.requests.make_all()
+        return name in self.made
 
     def input(self, name: str, shape: Dim | Sequence[Dim], dtype: str = "float32") -> Tensor:
         """Declare an input: an array given at each call. A str extent is a symbolic size, equal wherever it occurs.
@@ -170,7 +175,7 @@ class Network:
 
     def add_recipe(
         self,
-        recipe: Recipe,
+        recipe: Sequence[Step | LateStep],
         operands: Sequence[Tensor],
         label: str,
         name: str | None = None,
@@ -191,8 +196,8 @@ class Network:
                 node,
                 kind="op",
                 op=label,
-                shape=step.definition.shape,
-                dtype=step.definition.dtype,
+                shape=step.type.shape,
+                dtype=step.type.dtype,
                 attributes=dict(attributes or {}),
                 definition=step.definition,
             )
@@ -274,10 +279,10 @@ class Network:
         return network
 
 
-def _extent(kind: str, name: str, dim: Dim) -> sympy.Expr:
+def _extent(kind: str, name: str, dim: Dim) -> Dim:
     if isinstance(dim, str) and kind == "input":
-        return size_symbol(dim)
+        return Size(check_size(dim))
     if isinstance(dim, bool) or not hasattr(dim, "__index__") or int(dim) < 0:
         allowed = "a nonnegative int or the name of a size" if kind == "input" else "a nonnegative int"
         raise ShapeError(f"{kind} '{name}': an extent is {allowed}, not {dim!r}")
-    return sympy.Integer(int(dim))
+    return int(dim)

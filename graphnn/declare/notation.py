@@ -9,7 +9,6 @@ guard(X[i + k - 1])                reads 0 outside of X
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable
 from types import EllipsisType
 from typing import Any
@@ -18,17 +17,16 @@ import sympy
 from sympy.core.assumptions import _assume_defined
 from sympy.logic.boolalg import Boolean
 
+from graphnn.declare.extents import IDENTIFIER, check_size
 from graphnn.errors import GraphError
 
 ELLIPSIS = sympy.Symbol("...")  # stands for the broadcast dimensions in front of the explicit ones
-_RESERVED = re.compile(r"[irtp][0-9]+")  # canonical axes and accesses of a Definition
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _names(text: str) -> list[str]:
     names = text.replace(",", " ").split()
     for name in names:
-        if not _IDENTIFIER.fullmatch(name):
+        if not IDENTIFIER.fullmatch(name):
             raise GraphError(f"'{name}' is not an identifier; name indices and operands by letters, digits and _")
     return names
 
@@ -40,11 +38,7 @@ def axis_symbol(name: str) -> sympy.Symbol:
 
 def size_symbol(name: str) -> sympy.Symbol:
     """A symbolic size of a network, such as the batch size N."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise GraphError(f"the symbolic size '{name}' is not an identifier; use letters, digits and _")
-    if _RESERVED.fullmatch(name):
-        raise GraphError(f"the symbolic size '{name}' is reserved for axes and accesses; write '{name.upper()}'")
-    return sympy.Symbol(name, integer=True, nonnegative=True)
+    return sympy.Symbol(check_size(name), integer=True, nonnegative=True)
 
 
 def as_formula(value: Any) -> Any:

@@ -8,25 +8,28 @@ An op may be written for any rank with a leading `...`, which stands for broadca
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Number
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.bind import Slot, bind_definition
-from graphnn.declare.definition import Extent, OperandType, Recipe, Step
-from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, as_formula, axis_symbol, dimension
-from graphnn.declare.substitute import substitute
-from graphnn.errors import GraphError, ShapeError
+from graphnn.declare.definition import OperandType, Recipe
+from graphnn.declare.extents import Dims
+from graphnn.declare.notation import ELLIPSIS, Operand
+from graphnn.declare.outlines import OUTLINES
+from graphnn.declare.recipe import Formula, bind_formula, written, written_text
+from graphnn.declare.sizes import as_exprs
+from graphnn.errors import GraphError
 
 if TYPE_CHECKING:
+    from graphnn.declare.definition import Step
     from graphnn.declare.network import Tensor
+    from graphnn.declare.outline import LateStep
 
 
 def as_number(value: Any, what: str) -> sympy.Expr:
@@ -55,43 +58,49 @@ def as_symbolic(name: str, function: Callable[..., Any], /, *symbols: Any, **nam
 class Op:
     """A formula with formal operands. Calling it on Tensors adds its nodes to their network.
 
-    A `body` that is a function gives the formula when it is first needed; `operand_order` then tells the operands.
+    `formula` is one, or a function of this package and its arguments that give one when it is first needed; they tell
+    the op from others, so that what is known of its calls (`outlines.py`) needs no formula. `operands` names the
+    operands in their order, `attributes` the constants with their defaults, which stand in the formula as symbols.
     """
 
     def __init__(
         self,
         name: str,
-        out: Sequence[Any],
-        body: Any,
-        extents: Mapping[Any, Any] | None = None,
+        formula: Formula | partial[Formula],
+        operands: Sequence[str],
         attributes: Mapping[str, Any] | None = None,
-        integer: Iterable[str] = (),
-        operand_order: Sequence[str] = (),
         dtype: str | None = None,
         shown: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name, self.dtype, self.shown = name, dtype, dict(shown or {})
-        self.out = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
-        self._body = body
-        self.extents = {axis: as_formula(size) for axis, size in (extents or {}).items()}
+        self.name, self.operands, self.dtype = name, tuple(operands), dtype
         self.attributes = {str(key): value for key, value in (attributes or {}).items()}
-        self.integer = frozenset(integer)
-        self.operands = tuple(operand_order) or self._operands()
-        if ELLIPSIS in self.out[1:]:
-            raise GraphError(f"{name}: `...` stands in front of the output axes {self.out}")
+        self.shown = dict(shown or {})
+        self._formula = formula
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.operands)})>"
 
     @cached_property
-    def body(self) -> Any:
+    def formula(self) -> Formula:
         """The formula, with entries of formal operands."""
-        return as_formula(self._body() if inspect.isfunction(self._body) else self._body)
+        return self._formula if isinstance(self._formula, Formula) else self._formula()
 
-    def _operands(self) -> tuple[str, ...]:
-        """The operands in the order in which the formula was written."""
-        serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
-        return tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
+    @property
+    def out(self) -> tuple[sympy.Symbol, ...]:
+        return self.formula.out
+
+    @property
+    def body(self) -> Any:
+        return self.formula.body
+
+    @cached_property
+    def _told(self) -> str:
+        """What tells the op from every other."""
+        if isinstance(self._formula, Formula):
+            about = self._formula.text()
+        else:
+            about = repr([_place(a) if inspect.isfunction(a) else a for a in (self._formula.func, *self._formula.args)])
+        return repr((self.name, self.operands, self.dtype, about))
 
     def __call__(self, *tensors: Any, name: str | None = None, **keywords: Any) -> Tensor:
         """Apply to Tensors, in the order of the operands or by keyword; numbers become constants of the formula."""
@@ -106,7 +115,7 @@ class Op:
             raise GraphError(f"{self.name}: operand '{missing[0]}' is missing; its operands are {self.operands}")
         if surplus := [k for k in keywords if k not in self.attributes]:
             raise GraphError(f"{self.name} has no operand or attribute '{surplus[0]}'; it has {[*self.attributes]}")
-        constants = {o: as_number(v, f"{self.name}: {o}") for o, v in given.items() if isinstance(v, Number)}
+        constants = {o: v for o, v in given.items() if isinstance(v, Number)}
         bound = [given[o] for o in self.operands if o not in constants]
         networks = {id(t.network): t.network for t in bound if hasattr(t, "network")}
         if len(networks) != 1 or len([t for t in bound if hasattr(t, "network")]) != len(bound):
@@ -114,14 +123,34 @@ class Op:
             several = f" of {len(networks)} networks" if len(networks) > 1 else ""
             raise GraphError(f"{self.name} needs Tensors of one network as operands, got {kinds}{several}")
         attributes = {**self.attributes, **keywords}
-        types = [OperandType(t.shape_exprs, t.dtype) for t in bound]
         # A float constant makes the result a float, as in NumPy, though the formula holds 2 for 2.0.
         fractional = any(not hasattr(given[o], "__index__") for o in constants)
-        recipe = self.recipe(types, attributes, constants, "float" if fractional else None)
+        steps = self._steps([(t.shape, t.dtype) for t in bound], attributes, constants, "float" if fractional else None)
         network = bound[0].network
         shown = {**self.shown, **keywords, **{k: given[k] for k in constants}}
-        tensor: Tensor = network.add_recipe(recipe, bound, label=self.name, name=name, attributes=shown)
+        tensor: Tensor = network.add_recipe(steps, bound, label=self.name, name=name, attributes=shown)
         return tensor
+
+    def _steps(
+        self,
+        types: Sequence[tuple[Dims, str]],
+        attributes: Mapping[str, Any],
+        constants: Mapping[str, Any],
+        dtype: str | None,
+    ) -> Sequence[Step | LateStep]:
+        """The recipe, with definitions that are made late where a call like this one is known."""
+
+        def make() -> Recipe:
+            numbers = {o: as_number(value, f"{self.name}: {o}") for o, value in constants.items()}
+            return self.recipe([OperandType(as_exprs(s), d) for s, d in types], attributes, numbers, dtype)
+
+        values = [[(name, _number_text(v)) for name, v in given.items()] for given in (attributes, constants)]
+        key = hashlib.sha256(repr((self._told, types, values, dtype)).encode()).hexdigest()
+        steps = OUTLINES.find(key, make)
+        if steps is None:
+            steps = make()
+            OUTLINES.learn(key, steps)
+        return steps
 
     def recipe(
         self,
@@ -136,156 +165,9 @@ class Op:
         """
         constants = constants or {}
         values = {**self.attributes, **(attributes or {})}
-        fixed = {sympy.Symbol(k): as_number(v, f"{self.name}: {k}") for k, v in values.items()}
-        body = self.body
-        if constants:
-            body = body.replace(
-                lambda e: isinstance(e, Entry) and e.operand in constants, lambda e: constants[e.operand]
-            )
-        if fixed:
-            body = body.xreplace(
-                {s: fixed[sympy.Symbol(s.name)] for s in body.free_symbols if sympy.Symbol(s.name) in fixed}
-            )
-        names = [o for o in self.operands if o not in constants]
-        slots = [Slot(o, n, t) for n, (o, t) in enumerate(zip(names, types, strict=True))]
-        dims = {dimension(s.name, d): size for s in slots for d, size in enumerate(s.type.shape)}
-        apart = self._keep_apart(types)
-        body = substitute(substitute(body, apart), dims)
-        batch = self._batch(slots, self.body)  # as written: x*0 has the shape of x
-        body = substitute(body, _expansions(body, slots, batch))
-        out = [apart.get(a, a) for a in self.out]
-        axes = [a for item in out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
-        sizes = {e.axis: e.size for e in batch}
-        sizes |= {apart.get(axis, axis): size.xreplace(fixed | dims) for axis, size in self.extents.items()}
-        sizes |= self._infer(slots, body, sizes)
-        condition = isinstance(body, Boolean)
-        return _split(self.name, slots, axes, body, sizes, self.dtype or (None if condition else dtype))
-
-    def _keep_apart(self, types: Sequence[OperandType]) -> dict[sympy.Symbol, sympy.Symbol]:
-        """New symbols for the axes that are named like a size of the operands, which is another thing."""
-        axes = {*self.out, *(a for r in self.body.atoms(Reduction) for a in r.axes)}
-        taken = {s for t in types for size in t.shape for s in size.free_symbols}
-        return {axis: axis_symbol(f"{axis.name}'") for axis in axes & taken}
-
-    def _batch(self, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:
-        """The broadcast axes: their extents by NumPy's rule, where an extent of 1 stretches."""
-        dims: list[tuple[sympy.Expr, Slot]] = []
-        for slot in slots:
-            for entry in sorted(body.atoms(Entry), key=sympy.default_sort_key):
-                if entry.operand != slot.name or ELLIPSIS not in entry.index:
-                    continue
-                count = len(slot.type.shape) - (len(entry.index) - 1)
-                if count < 0:
-                    raise ShapeError(
-                        f"{self.name}: operand '{slot.name}' of shape {slot.type.shape} has too few dimensions "
-                        f"for {entry}"
-                    )
-                for position, dim in enumerate(reversed(slot.type.shape[:count])):
-                    if position == len(dims):
-                        dims.append((dim, slot))
-                    elif dims[position][0] == 1:
-                        dims[position] = (dim, slot)
-                    elif dim not in (1, dims[position][0]):
-                        other, first = dims[position]
-                        raise ShapeError(
-                            f"{self.name}: operands '{first.name}' and '{slot.name}' do not broadcast: extents "
-                            f"{other} and {dim} in dimension -{position + 1} "
-                            f"(shapes {first.type.shape} and {slot.type.shape})"
-                        )
-                break
-        return [Extent(axis_symbol(f"...{n}"), dim) for n, (dim, _) in enumerate(reversed(dims))]
-
-    def _infer(
-        self, slots: Sequence[Slot], body: sympy.Expr, given: Mapping[sympy.Symbol, sympy.Expr]
-    ) -> dict[sympy.Symbol, sympy.Expr]:
-        """The extent of each axis that indexes a dimension by itself; two of them must agree."""
-        found: dict[sympy.Symbol, tuple[sympy.Expr, str, Slot]] = {}
-        for slot in slots:
-            for entry in sorted((e for e in body.atoms(Entry) if e.operand == slot.name), key=sympy.default_sort_key):
-                if len(entry.index) != len(slot.type.shape):
-                    raise ShapeError(
-                        f"{self.name}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
-                        f"but the operand given has shape {slot.type.shape}"
-                    )
-                for number, (axis, dim) in enumerate(zip(entry.index, slot.type.shape, strict=True)):
-                    if not isinstance(axis, sympy.Symbol) or axis in given:
-                        continue
-                    where = f"dimension {number} of '{slot.name}'"
-                    size, place, other = found.setdefault(axis, (dim, where, slot))
-                    if size != dim:
-                        raise ShapeError(
-                            f"{self.name}: axis '{axis}' has extent {size} in {place} (shape {other.type.shape}) "
-                            f"but {dim} in {where} (shape {slot.type.shape})"
-                        )
-        return {axis: size for axis, (size, _, _) in found.items()}
-
-
-def _expansions(body: sympy.Expr, slots: Sequence[Slot], batch: Sequence[Extent]) -> dict[sympy.Basic, sympy.Basic]:
-    """What each access becomes, those within the indices of others first."""
-    expanded: dict[sympy.Basic, sympy.Basic] = {}
-    for entry in sorted(body.atoms(Entry), key=lambda e: len(e.atoms(Entry))):
-        expanded[entry] = _expand(entry.with_index(i.xreplace(expanded) for i in entry.index), slots, batch)
-    return expanded
-
-
-def _expand(entry: Entry, slots: Sequence[Slot], batch: Sequence[Extent]) -> Entry:
-    """`...` in an access becomes the operand's own broadcast axes; a stretched dimension is read at 0."""
-    if ELLIPSIS not in entry.index:
-        return entry
-    slot = next(s for s in slots if s.name == entry.operand)
-    count = len(slot.type.shape) - (len(entry.index) - 1)
-    own = batch[len(batch) - count :]
-    front = [sympy.S.Zero if d == 1 and e.size != 1 else e.axis for e, d in zip(own, slot.type.shape, strict=False)]
-    return entry.with_index((*front, *entry.index[1:]))
-
-
-def _split(
-    name: str,
-    slots: list[Slot],
-    axes: list[sympy.Symbol],
-    body: sympy.Expr,
-    sizes: dict[sympy.Symbol, sympy.Expr],
-    dtype: str | None,
-) -> Recipe:
-    """Nested reducers become definitions of their own, innermost first."""
-    steps: list[Step] = []
-    slots = list(slots)
-    count = len(slots)
-
-    def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr, dtype: str | None = None) -> Slot:
-        used = {e.operand for e in part.atoms(Entry)}
-        mine = [s for s in slots if s.name in used] or slots[:count]  # a constant keeps its operands' dtype
-        local = [Slot(s.name, n, s.type) for n, s in enumerate(mine)]
-        extents = [Extent(a, _known(name, a, sizes)) for a in definition_axes]
-        definition = bind_definition(name, local, extents, part, sizes, dtype)
-        sources = tuple(s.position if s.position < count else count - 1 - s.position for s in mine)
-        steps.append(Step(definition, sources))
-        return Slot(f"#{len(steps)}", count + len(steps) - 1, OperandType(definition.shape, definition.dtype))
-
-    while True:
-        inner = [r for r in body.atoms(Reduction) if not any(p.atoms(Reduction) for p in r.args[1:])]
-        if not inner or (len(inner) == 1 and inner[0] == body):
-            break
-        reduction = min(inner, key=sympy.default_sort_key)
-        free = {
-            a for e in reduction.atoms(Entry) for i in e.index for a in i.free_symbols
-        } | reduction.body.free_symbols
-        outer = [*axes, *(a for r in body.atoms(Reduction) for a in r.axes)]
-        kept = [a for n, a in enumerate(outer) if a in free - set(reduction.axes) and a not in outer[:n]]
-        slot = add(kept, reduction)
-        slots.append(slot)
-        body = body.xreplace({reduction: Operand(slot.name)[tuple(kept)]})
-    add(axes, body, dtype)
-    return tuple(steps)
-
-
-def _known(name: str, axis: sympy.Symbol, sizes: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
-    if axis not in sizes:
-        raise GraphError(
-            f"{name}: the output axis '{axis}' is unbound: no operand is indexed by it alone; "
-            f"give extents={{{axis}: ...}}"
-        )
-    return sizes[axis]
+        fixed = {k: as_number(v, f"{self.name}: {k}") for k, v in values.items()}
+        operands = dict(zip((o for o in self.operands if o not in constants), types, strict=True))
+        return bind_formula(self.name, self.formula, operands, fixed, constants, self.dtype, dtype)
 
 
 def op(
@@ -304,7 +186,10 @@ def op(
     sympy.Symbol(name), `integer` operands that are used as indices, `dtype` the result's where it does not
     follow from the formula ("float": the operands' float dtype, float32 where there is none).
     """
-    return Op(name, out, body, extents, attributes, integer, dtype=dtype)
+    formula = written(out, body, extents)
+    if ELLIPSIS in formula.out[1:]:
+        raise GraphError(f"{name}: `...` stands in front of the output axes {formula.out}")
+    return Op(name, formula, formula.operands(), attributes, dtype)
 
 
 def elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
@@ -312,19 +197,31 @@ def elementwise(name: str, function: Callable[..., Any], dtype: str | None = Non
 
     Raises GraphError for a function that cannot be called on symbols.
     """
-    made = library_elementwise(name, function, dtype)
-    _ = made.body
-    return made
+    return Op(name, _pointwise(name, function), *_signature(function), dtype)
 
 
 def library_elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
-    """`elementwise`, but the function is called when the formula is first needed: few of many ops are used."""
+    """`elementwise` for a function of this package, which is called when the formula is first needed."""
+    return Op(name, partial(_pointwise, name, function), *_signature(function), dtype)
+
+
+def _pointwise(name: str, function: Callable[..., Any]) -> Formula:
+    operands, attributes = _signature(function)
+    symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
+    return written((...,), as_symbolic(name, function, *(Operand(o)[...] for o in operands), **symbols))
+
+
+def _signature(function: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
+    """(operands, attributes with their defaults)."""
     parameters = inspect.signature(function).parameters.values()
     free = [p.name for p in parameters if p.default is inspect.Parameter.empty]
-    attributes = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return free, {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
-    def formula() -> Any:
-        symbols = {a: sympy.Symbol(a, real=True) for a in attributes}
-        return as_symbolic(name, function, *(Operand(f)[...] for f in free), **symbols)
 
-    return Op(name, (...,), formula, attributes=attributes, operand_order=free, dtype=dtype)
+def _place(function: Callable[..., Any]) -> str:
+    """What tells a function of this package from every other; two lambdas have one name."""
+    return f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
+
+
+def _number_text(value: Any) -> str:
+    return repr(value) if isinstance(value, int | float) else written_text(as_number(value, "a number"))

@@ -16,7 +16,7 @@ from itertools import islice
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from graphnn.declare.definition import OperandType
+from graphnn.declare.extents import TensorType
 from graphnn.declare.tensor import Requested, Tensor
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Request:
     what: str
     digest: str
     sources: tuple[Tensor, ...]
-    types: tuple[OperandType, ...]
+    types: tuple[TensorType, ...]
     made: tuple[str, ...] | None = None  # the names of the results
     error: Exception | None = None
 
@@ -63,7 +63,7 @@ class Requests:
         self._lock = RLock()
 
     def ask(
-        self, what: str, content: Any, sources: Sequence[Tensor], types: Sequence[OperandType], make: Make
+        self, what: str, content: Any, sources: Sequence[Tensor], types: Sequence[TensorType], make: Make
     ) -> list[Tensor]:
         """A Tensor per type; the same ones for the same question."""
         with self._lock:

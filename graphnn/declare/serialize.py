@@ -16,6 +16,7 @@ import sympy
 from graphnn.declare.definition import Access, Definition, Extent, OperandType, Step, access_symbol
 from graphnn.declare.initializer import initializer_from_json, initializer_to_json
 from graphnn.declare.notation import axis_symbol
+from graphnn.declare.sizes import as_exprs
 from graphnn.declare.trees import Scope, Tree, decode, encode
 from graphnn.declare.verify import check_extent, verify_definition
 from graphnn.errors import DTypeError, GraphError, ShapeError
@@ -37,7 +38,7 @@ def to_json(network: Network) -> str:
     nodes = []
     for name, data in network.graph.nodes(data=True):
         node: dict[str, Any] = {"name": name, "kind": data["kind"], "dtype": data["dtype"]}
-        node["shape"] = [encode(size, {}) for size in data["shape"]]
+        node["shape"] = [encode(size, {}) for size in as_exprs(data["shape"])]
         if data["kind"] == "op":
             definition = data.get("definition")
             if definition is None:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sympy
 
 from graphnn.declare.definition import Definition
+from graphnn.declare.describe import describe
+from graphnn.declare.extents import Dims
+from graphnn.declare.outline import LateDefinition, Outline
 from graphnn.declare.registry import find_op
+from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
 
 if TYPE_CHECKING:
     from graphnn.declare.network import Network
     from graphnn.declare.requests import Request
-
-Dim = int | str
 
 
 class Tensor:
@@ -31,19 +33,19 @@ class Tensor:
         return self._name
 
     @property
-    def shape_exprs(self) -> tuple[sympy.Expr, ...]:
-        """The extents as sympy integers and size symbols."""
-        shape: tuple[sympy.Expr, ...] = self.network.made.nodes[self.name]["shape"]
+    def shape(self) -> Dims:
+        """The extents: ints, and str for symbolic sizes and expressions of them."""
+        shape: Dims = self.network.made.nodes[self.name]["shape"]
         return shape
 
     @property
-    def shape(self) -> tuple[Dim, ...]:
-        """The extents: ints, and str for symbolic sizes and expressions of them."""
-        return tuple(int(d) if d.is_Integer else str(d) for d in self.shape_exprs)
+    def shape_exprs(self) -> tuple[sympy.Expr, ...]:
+        """The extents as sympy integers and size symbols."""
+        return as_exprs(self.shape)
 
     @property
     def ndim(self) -> int:
-        return len(self.shape_exprs)
+        return len(self.shape)
 
     @property
     def dtype(self) -> str:
@@ -58,8 +60,17 @@ class Tensor:
     @property
     def definition(self) -> Definition | None:
         """The formula of an op node; None for inputs and state."""
-        definition: Definition | None = self.network.made.nodes[self.name].get("definition")
-        return definition
+        data = self.network.made.nodes[self.name]
+        found: Definition | LateDefinition | None = data.get("definition")
+        if isinstance(found, LateDefinition):
+            found = data["definition"] = found.make()
+        return found
+
+    @property
+    def outline(self) -> Outline | None:
+        """What there is to know of the formula without making it; None for inputs and state."""
+        found: Definition | LateDefinition | None = self.network.made.nodes[self.name].get("definition")
+        return found.outline if isinstance(found, LateDefinition) else None if found is None else describe(found)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name!r} {self.dtype}[{', '.join(map(str, self.shape))}]>"
@@ -129,7 +140,7 @@ class Requested(Tensor):
         return self.network.requests.names(self.request)[self.position]
 
     @property
-    def shape_exprs(self) -> tuple[sympy.Expr, ...]:
+    def shape(self) -> Dims:
         return self.request.types[self.position].shape
 
     @property

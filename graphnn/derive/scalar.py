@@ -12,7 +12,6 @@ from functools import cache
 from typing import Literal
 
 import sympy
-from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.scalars import PRIMITIVES
 from graphnn.errors import DeriveError
@@ -89,17 +88,3 @@ def _differentiate(body: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, 
     if derivative.has(sympy.sign):
         derivative = derivative.replace(lambda e: e.is_Mul, _join_signs)
     return smooth, derivative
-
-
-_FLAT = (sympy.floor, sympy.ceiling, sympy.sign, sympy.Heaviside, Boolean)
-
-
-@cache
-def refuse_step(body: sympy.Expr, symbol: sympy.Symbol, op: str) -> None:
-    """StepError where `differentiate` gives one because `symbol` stands in steps and conditions only."""
-
-    def is_value(part: sympy.Basic) -> bool:
-        return part == symbol or (not isinstance(part, _FLAT) and any(map(is_value, part.args)))
-
-    if not is_value(body):
-        differentiate(body, symbol, op)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from graphnn.declare.definition import FLOATS, OperandType
+from graphnn.declare.definition import FLOATS
+from graphnn.declare.extents import TensorType
 from graphnn.declare.network import Network, Tensor
-from graphnn.derive.scalar import StepError, Ties, refuse_step
+from graphnn.derive.scalar import StepError, Ties, differentiate
 from graphnn.errors import DeriveError
 
 
@@ -48,7 +49,7 @@ def gradients(ys: Tensor | Sequence[Tensor], xs: Tensor | Sequence[Tensor], ties
         f"the gradients of {label_of(outputs)} by {', '.join(x.name for x in inputs)}",
         ["gradients", ties, len(outputs)],
         [*outputs, *inputs],
-        [OperandType(x.shape_exprs, x.dtype) for x in inputs],
+        [TensorType(x.shape, x.dtype) for x in inputs],
         derive,
     )
 
@@ -78,16 +79,15 @@ def find_flows(network: Network, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> 
     for node in reversed(order):
         if node.name not in found or node.name not in reaching:
             continue
-        definition, operands = node.definition, operands_of[node.name]
+        outline, operands = node.outline, operands_of[node.name]
         ways: list[tuple[int, Tensor]] = []
-        for number, access in enumerate(() if definition is None else definition.accesses):
-            operand = operands[access.operand]
+        for number, slot in () if outline is None else sorted((*outline.ways, *outline.held)):
+            operand = operands[slot]
             if operand.name not in reaching or operand.dtype not in FLOATS:
                 continue
-            if definition is None or access.symbol not in definition.body.free_symbols:
-                continue
             try:
-                refuse_step(definition.body, access.symbol, definition.op)
+                if outline is not None and (number, slot) in outline.held:
+                    refuse_step(node, number)
             except StepError:
                 if not is_derived(node):
                     raise
@@ -104,6 +104,13 @@ def find_flows(network: Network, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> 
                 "there is no gradient"
             )
     return flows
+
+
+def refuse_step(node: Tensor, number: int) -> None:
+    """StepError where the formula is a step of that access, which stands in conditions and steps only."""
+    definition = node.definition
+    assert definition is not None
+    differentiate(definition.body, definition.accesses[number].symbol, definition.op)
 
 
 def label_of(ys: Sequence[Tensor]) -> str:

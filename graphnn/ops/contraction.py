@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Sum, indices, operands
-from graphnn.declare.op import op
+from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import ShapeError
 from graphnn.ops.arguments import check_tensors
 
-i, j, k = indices("i j k")
 A, B = operands("a b")
 
-# By whether a and b are vectors.
-_MATMUL = {
-    (False, False): op("matmul", (..., i, j), Sum(A[..., i, k] * B[..., k, j], k)),
-    (True, False): op("matmul", (..., j), Sum(A[k] * B[..., k, j], k)),
-    (False, True): op("matmul", (..., i), Sum(A[..., i, k] * B[k], k)),
-    (True, True): op("matmul", (), Sum(A[k] * B[k], k)),
-}
+
+@functools.cache
+def _matmul(row: bool, column: bool) -> Op:
+    """The op by whether a is a vector, and whether b is."""
+    return Op("matmul", functools.partial(_product, row, column), ["a", "b"])
+
+
+def _product(row: bool, column: bool) -> Formula:
+    i, j, k = indices("i j k")
+    left = A[k] if row else A[..., i, k]
+    right = B[k] if column else B[..., k, j]
+    batch = () if row and column else (...,)
+    return written((*batch, *([] if row else [i]), *([] if column else [j])), Sum(left * right, k))
 
 
 def matmul(a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
@@ -32,9 +38,7 @@ def matmul(a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
     check_tensors("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul: operands have at least one dimension, got shapes {a.shape} and {b.shape}")
-    product: Any = _MATMUL[a.ndim == 1, b.ndim == 1]
-    tensor: Tensor = product(a, b, name=name)
-    return tensor
+    return _matmul(a.ndim == 1, b.ndim == 1)(a, b, name=name)
 
 
 register("matmul", matmul)

@@ -19,6 +19,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import ELLIPSIS, Operand, Sum, guard
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_int, check_tensors, numbered_axes
@@ -36,6 +37,16 @@ def correlation(op: str, ndim: int, kernel: int, windows: tuple[Slide, ...]) -> 
     0: a plain filter; 2: W[o, c, u] for x[..., c, y] -> [..., o, y]; 3: groups, W[g, o, c, u] for x[..., g, c, y] ->
     [..., g, o, y]. One formula for all, with those axes in it.
     """
+    shown = {
+        "stride": [slide.stride for slide in windows],
+        "padding": [[slide.before, slide.after] for slide in windows],
+        "dilation": [slide.dilation for slide in windows],
+    }
+    formula = functools.partial(_correlated, op == "convolve", ndim, kernel, windows)
+    return Op(op, formula, ["x", "W"], shown=shown)
+
+
+def _correlated(backwards: bool, ndim: int, kernel: int, windows: tuple[Slide, ...]) -> Formula:
     count = len(windows)
     axes = numbered_axes(kernel + 2 * count)
     leading, places, elements = axes[:kernel], axes[kernel : kernel + count], axes[kernel + count :]
@@ -43,19 +54,14 @@ def correlation(op: str, ndim: int, kernel: int, windows: tuple[Slide, ...]) -> 
     for number, (slide, place, element) in enumerate(zip(windows, places, elements, strict=True)):
         size = W.shape[kernel + number]
         extents[place] = slide.places(X.shape[ndim - count + number], size)
-        read.append(slide.at(place, size - 1 - element if op == "convolve" else element))
+        read.append(slide.at(place, size - 1 - element if backwards else element))
     channels = leading[-1:]  # what is summed beside the window
     groups = leading[: max(0, kernel - 2)]
     entry: Any = X[(ELLIPSIS, *groups, *channels, *read)]
     padded = any(slide.before or slide.after for slide in windows)
     body = Sum((guard(entry) if padded else entry) * W[(*leading, *elements)], *channels, *elements)
     out = (ELLIPSIS, *leading[: max(0, kernel - 1)], *places)
-    shown = {
-        "stride": [slide.stride for slide in windows],
-        "padding": [[slide.before, slide.after] for slide in windows],
-        "dilation": [slide.dilation for slide in windows],
-    }
-    return Op(op, out, body, extents, operand_order=["x", "W"], shown=shown)
+    return written(out, body, extents)
 
 
 def _check_kernel(op: str, x: Tensor, W: Tensor, groups: int) -> bool:
@@ -101,7 +107,7 @@ def _slide(
     if number < 1:
         raise GraphError(f"{op}: groups is at least 1, not {number}")
     channels = _check_kernel(op, x, W, number)
-    windows = slides(op, x, W.shape_exprs[2 * channels :], stride, padding, dilation)
+    windows = slides(op, x, W.shape[2 * channels :], stride, padding, dilation)
     network = x.network
     with network.composing(op, name) as final:
         if mode != "zero" and any(slide.before or slide.after for slide in windows):

@@ -11,10 +11,13 @@ from typing import Any
 import sympy as sp
 
 from graphnn.declare.definition import DTYPES
+from graphnn.declare.extents import Dims
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
+from graphnn.declare.sizes import as_exprs
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.ops.arguments import as_axis, as_int, check_dtype, check_tensors, numbered_axes
 
@@ -28,24 +31,37 @@ def slice(x: Tensor, index: Any, name: str | None = None) -> Tensor:
     do in x[1:] or x[::-1]. ShapeError also for too many indices, GraphError for an index that is an array or Tensor.
     """
     check_tensors("slice", x)
+    items = tuple(map(_plain, _expand(x, index)))
+    shown = {"index": ", ".join(map(_text, items))}
+    return Op("slice", functools.partial(_sliced, x.shape, items), ["x"], shown=shown)(x, name=name)
+
+
+def _sliced(shape: Dims, items: tuple[Any, ...]) -> Formula:
+    """The formula for an x of this shape and an index with an item per dimension, beside Nones."""
     out, extents, read = [], {}, []
-    items = _expand(x, index)
     axes = iter(numbered_axes(len(items)))
-    dims = iter(x.shape_exprs)
+    dims = iter(as_exprs(shape))
     for item in items:
         if isinstance(item, builtins.slice):
             start, step, count = _range(item, next(dims))
             axis = next(axes)
             read.append(start + step * axis)
         elif item is not None:
-            read.append(_from_end(as_int("slice", "an index", item), next(dims)))
+            read.append(_from_end(item, next(dims)))
             continue
         else:
             axis, count = next(axes), sp.S.One
         out.append(axis)
         extents[axis] = count
-    shown = {"index": ", ".join(map(_text, items))}
-    return Op("slice", out, X[tuple(read)], extents, operand_order=["x"], shown=shown)(x, name=name)
+    return written(out, X[tuple(read)], extents)
+
+
+def _plain(item: Any) -> Any:
+    """An item of ints alone."""
+    if isinstance(item, builtins.slice):
+        parts = zip(("a bound", "a bound", "a step"), (item.start, item.stop, item.step), strict=True)
+        return builtins.slice(*(None if part is None else as_int("slice", what, part) for what, part in parts))
+    return None if item is None else as_int("slice", "an index", item)
 
 
 def _expand(x: Tensor, index: Any) -> list[Any]:
@@ -69,7 +85,7 @@ def _whole(value: Any) -> bool:
 
 def _range(item: builtins.slice, dim: sp.Expr) -> tuple[sp.Expr, int, sp.Expr]:
     """Start, step and number of elements."""
-    step = 1 if item.step is None else as_int("slice", "a step", item.step)
+    step = 1 if item.step is None else item.step
     if step == 0:
         raise GraphError("slice: the step of a slice is not 0")
     if dim.is_Integer:
@@ -95,9 +111,12 @@ def _text(item: Any) -> str:
 
 @functools.cache
 def _gather(ndim: int, table_ndim: int) -> Op:
+    return Op("gather", functools.partial(_gathered, ndim, table_ndim), ["table", "indices"])
+
+
+def _gathered(ndim: int, table_ndim: int) -> Formula:
     axes = numbered_axes(ndim + table_ndim - 1)
-    body = TABLE[(INDICES[axes[:ndim]], *axes[ndim:])]
-    return Op("gather", axes, body, operand_order=["table", "indices"])
+    return written(axes, TABLE[(INDICES[axes[:ndim]], *axes[ndim:])])
 
 
 def gather(table: Tensor, indices: Tensor, name: str | None = None) -> Tensor:
@@ -114,10 +133,14 @@ def gather(table: Tensor, indices: Tensor, name: str | None = None) -> Tensor:
 
 @functools.cache
 def _one_hot(ndim: int, depth: int, dtype: str) -> Op:
+    shown = {"depth": depth, "dtype": dtype}
+    return Op("one_hot", functools.partial(_marked, ndim, depth), ["indices"], dtype=dtype, shown=shown)
+
+
+def _marked(ndim: int, depth: int) -> Formula:
     *axes, last = numbered_axes(ndim + 1)
     body = sp.Piecewise((1, sp.Eq(last, INDICES[tuple(axes)])), (0, True))
-    shown = {"depth": depth, "dtype": dtype}
-    return Op("one_hot", (*axes, last), body, {last: depth}, operand_order=["indices"], dtype=dtype, shown=shown)
+    return written((*axes, last), body, {last: depth})
 
 
 def one_hot(labels: Tensor, depth: int, dtype: str = "float32", name: str | None = None) -> Tensor:
@@ -137,17 +160,20 @@ def one_hot(labels: Tensor, depth: int, dtype: str = "float32", name: str | None
 
 @functools.cache
 def _concatenate(count: int, ndim: int, axis: int) -> Op:
+    names = [f"x{n}" for n in range(count)]
+    return Op("concatenate", functools.partial(_joined, count, ndim, axis), names, shown={"axis": axis})
+
+
+def _joined(count: int, ndim: int, axis: int) -> Formula:
     index = numbered_axes(ndim)
     along, ends = index[axis], [sp.S.Zero]
     parts: list[tuple[sp.Expr, sp.Basic]] = []
-    names = [f"x{n}" for n in range(count)]
-    for operand in map(Operand, names):
+    for operand in (Operand(f"x{n}") for n in range(count)):
         start, end = ends[-1], ends[-1] + operand.shape[axis]
         entry = operand[(*index[:axis], along - start, *index[axis + 1 :])]
         parts.append((entry, along < end if len(parts) < count - 1 else sp.true))
         ends.append(end)
-    body = sp.Piecewise(*parts)
-    return Op("concatenate", index, body, {along: ends[-1]}, operand_order=names, shown={"axis": axis})
+    return written(index, sp.Piecewise(*parts), {along: ends[-1]})
 
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0, name: str | None = None) -> Tensor:
@@ -159,12 +185,15 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0, name: str | None = Non
 
 @functools.cache
 def _stack(count: int, ndim: int, axis: int) -> Op:
+    names = [f"x{n}" for n in range(count)]
+    return Op("stack", functools.partial(_stacked, count, ndim, axis), names, shown={"axis": axis})
+
+
+def _stacked(count: int, ndim: int, axis: int) -> Formula:
     out = numbered_axes(ndim + 1)
     along, index = out[axis], (*out[:axis], *out[axis + 1 :])
-    names = [f"x{n}" for n in range(count)]
-    parts = [(Operand(name)[index], sp.Eq(along, n)) for n, name in enumerate(names)]
-    body = sp.Piecewise(*parts[:-1], (parts[-1][0], True))
-    return Op("stack", out, body, {along: count}, operand_order=names, shown={"axis": axis})
+    parts = [(Operand(f"x{n}")[index], sp.Eq(along, n)) for n in range(count)]
+    return written(out, sp.Piecewise(*parts[:-1], (parts[-1][0], True)), {along: count})
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0, name: str | None = None) -> Tensor:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import sympy as sp
 
-from graphnn.declare.network import Dim, Network, Tensor
-from graphnn.declare.notation import Operand, size_symbol
+from graphnn.declare.extents import Dim, Dims
+from graphnn.declare.network import Network, Tensor
+from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
+from graphnn.declare.sizes import as_dims, as_exprs
 from graphnn.declare.whole import floor_of, remainder_of
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_axis, as_int, check_tensors, numbered_axes
@@ -22,9 +26,13 @@ X = Operand("x")
 
 @functools.cache
 def _transpose(axes: tuple[int, ...]) -> Op:
+    return Op("transpose", functools.partial(_transposed, axes), ["x"], shown={"axes": list(axes)})
+
+
+def _transposed(axes: tuple[int, ...]) -> Formula:
     out = numbered_axes(len(axes))
     index = [out[axes.index(dimension)] for dimension in range(len(axes))]
-    return Op("transpose", out, X[tuple(index)], operand_order=["x"], shown={"axes": list(axes)})
+    return written(out, X[tuple(index)])
 
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None, name: str | None = None) -> Tensor:
@@ -46,45 +54,58 @@ def reshape(x: Tensor, shape: Dim | Sequence[Dim], name: str | None = None) -> T
     check_tensors("reshape", x)
     entries = [shape] if isinstance(shape, str) or not isinstance(shape, Sequence) else shape
     target = _infer(x, tuple(_extent(x.network, entry) for entry in entries))
-    out = numbered_axes(len(target))
-    index = _row_major(x.shape_exprs, target, out)
-    shown = {"shape": [int(d) if d.is_Integer else str(d) for d in target]}
-    extents = dict(zip(out, target, strict=True))
-    return Op("reshape", out, X[index], extents, operand_order=["x"], shown=shown)(x, name=name)
+    formula = functools.partial(_reread, x.shape, target)
+    return Op("reshape", formula, ["x"], shown={"shape": [*target]})(x, name=name)
 
 
-def _extent(network: Network, entry: Dim) -> sp.Expr:
-    """An extent as sympy reads it; text is looked up or split at `*`, never evaluated."""
+def _reread(shape: Dims, target: Dims) -> Formula:
+    out, extents = numbered_axes(len(target)), as_exprs(target)
+    return written(out, X[_row_major(as_exprs(shape), extents, out)], dict(zip(out, extents, strict=True)))
+
+
+def _extent(network: Network, entry: Dim) -> Dim:
+    """An extent by its number, name or expression; text is looked up or split at `*`, never evaluated."""
     if not isinstance(entry, str):
         number = as_int("reshape", "an extent", entry)
         if number < -1:
             raise ShapeError(f"reshape: an extent is nonnegative, or -1 to infer it, not {number}")
-        return sp.Integer(number)
+        return number
     for _, dims in network.made.nodes(data="shape"):
         for dim in dims:
             if str(dim) == entry:
-                return dim
+                found: Dim = dim
+                return found
     factors = [factor.strip() for factor in entry.split("*")]
-    return math.prod((sp.Integer(f) if f.isdecimal() else size_symbol(f) for f in factors), start=sp.S.One)
+    return as_dims([math.prod(as_exprs(int(f) if f.isdecimal() else f for f in factors), start=sp.S.One)])[0]
 
 
-def _infer(x: Tensor, target: Extents) -> Extents:
+def _infer(x: Tensor, target: Dims) -> Dims:
     """The target with -1 replaced, checked to hold as many elements as x."""
     unknown = [n for n, dim in enumerate(target) if dim == -1]
     if len(unknown) > 1:
         raise GraphError(f"reshape: only one extent can be -1, got {_text(target)}")
-    count = math.prod(x.shape_exprs, start=sp.S.One)
-    known = math.prod((dim for dim in target if dim != -1), start=sp.S.One)
+    given = [dim for dim in target if dim != -1]
+    found = _quotient(x.shape, given)
+    if found is not None and (unknown or found == 1):
+        return tuple(found if dim == -1 else dim for dim in target)
+    count, known = (math.prod(as_exprs(dims), start=sp.S.One) for dims in (x.shape, given))
     if unknown and known != 0:
         ratio = sp.cancel(count / known)
         if sp.fraction(ratio)[1] == 1:
-            return tuple(ratio if dim == -1 else dim for dim in target)
+            return tuple(as_dims([ratio])[0] if dim == -1 else dim for dim in target)
     elif not unknown and sp.expand(count - known) == 0:
         return target
     raise ShapeError(
-        f"reshape: '{x.name}' of shape {_text(x.shape_exprs)} has {count} elements, which do not fill {_text(target)}"
+        f"reshape: '{x.name}' of shape {_text(x.shape)} has {count} elements, which do not fill {_text(target)}"
         + (f": {count} is no multiple of {known}" if unknown else f" with its {known} elements")
     )
+
+
+def _quotient(above: Sequence[Dim], below: Sequence[Dim]) -> int | None:
+    """The product of `above` over that of `below`, if that is an int without any algebra."""
+    numbers = [math.prod(dim for dim in dims if isinstance(dim, int)) for dims in (above, below)]
+    same = Counter(d for d in above if isinstance(d, str)) == Counter(d for d in below if isinstance(d, str))
+    return numbers[0] // numbers[1] if same and numbers[1] and numbers[0] % numbers[1] == 0 else None
 
 
 def _row_major(source: Extents, target: Extents, out: tuple[sp.Symbol, ...]) -> Extents:
@@ -123,7 +144,7 @@ def _shortest_run(left: Sequence[sp.Expr], right: Sequence[sp.Expr]) -> tuple[in
     return len(left), len(right)
 
 
-def _text(extents: Extents) -> str:
+def _text(extents: Dims) -> str:
     return "(" + ", ".join(map(str, extents)) + ")"
 
 

@@ -22,6 +22,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import check_dtype, check_tensors, numbered_axes
@@ -50,6 +51,13 @@ def _build(
 
     The first `weighted` of them number the weights.
     """
+    shown = {"reduction": reduction} | ({"distribution": True} if distribution else {})
+    operands = ["p", "y"] + (["weights"] if weighted else [])
+    formula = functools.partial(_loss, term, ndim, examples, labels, weighted, reduction)
+    return Op(loss, formula, operands, dtype="float", shown=shown)
+
+
+def _loss(term: Term, ndim: int, examples: int, labels: bool, weighted: int, reduction: Reduction) -> Formula:
     index = numbered_axes(ndim)
     outer, inner = index[:examples], index[examples:]
     if labels:
@@ -62,9 +70,7 @@ def _build(
     body = over(Sum, element, inner if none else (*outer, *inner))
     if reduction == "mean":
         body /= math.prod((P.shape[n] for n in range(examples)), start=sp.S.One)
-    shown = {"reduction": reduction} | ({"distribution": True} if distribution else {})
-    order = ["p", "y"] + (["weights"] if weighted else [])
-    return Op(loss, outer if none else (), body, operand_order=order, dtype="float", shown=shown)
+    return written(outer if none else (), body)
 
 
 def _apply(

@@ -21,6 +21,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import check_tensors, numbered_axes
@@ -46,6 +47,11 @@ def as_mode(op: str, mode: Any) -> str:
 
 @functools.cache
 def _constant(amounts: Amounts, value: sp.Expr) -> Op:
+    shown = {"padding": [list(pair) for pair in amounts], "mode": "zero", "value": float(value)}
+    return Op("pad", functools.partial(_surrounded, amounts, value), ["x"], shown=shown)
+
+
+def _surrounded(amounts: Amounts, value: sp.Expr) -> Formula:
     axes = numbered_axes(len(amounts))
     index = tuple(axis - before for axis, (before, _) in zip(axes, amounts, strict=True))
     inside = [
@@ -55,12 +61,16 @@ def _constant(amounts: Amounts, value: sp.Expr) -> Op:
     ]
     extents = {axes[n]: X.shape[n] + sum(pair) for n, pair in enumerate(amounts) if any(pair)}
     body = sp.Piecewise((X[index], sp.And(*inside)), (value, True)) if inside else X[index]
-    shown = {"padding": [list(pair) for pair in amounts], "mode": "zero", "value": float(value)}
-    return Op("pad", axes, body, extents, operand_order=["x"], shown=shown)
+    return written(axes, body, extents)
 
 
 @functools.cache
 def _mirror(mode: str, ndim: int, axis: int, before: int, after: int) -> Op:
+    shown = {"axis": axis, "padding": [before, after], "mode": mode}
+    return Op("pad", functools.partial(_mirrored, mode, ndim, axis, before, after), ["x"], shown=shown)
+
+
+def _mirrored(mode: str, ndim: int, axis: int, before: int, after: int) -> Formula:
     axes = numbered_axes(ndim)
     extent = X.shape[axis]
     place = axes[axis] - before
@@ -75,8 +85,7 @@ def _mirror(mode: str, ndim: int, axis: int, before: int, after: int) -> Op:
 
     pieces = [(read(front), sp.Lt(place, 0))] * bool(before) + [(read(behind), sp.Ge(place, extent))] * bool(after)
     body = sp.Piecewise(*pieces, (read(place), True))
-    shown = {"axis": axis, "padding": [before, after], "mode": mode}
-    return Op("pad", axes, body, {axes[axis]: extent + before + after}, operand_order=["x"], shown=shown)
+    return written(axes, body, {axes[axis]: extent + before + after})
 
 
 def _check_extent(op: str, x: Tensor, axis: int, pair: tuple[int, int], mode: str) -> None:

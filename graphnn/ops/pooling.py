@@ -18,6 +18,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Max, Operand, Sum, guard
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops import reduction
@@ -30,6 +31,16 @@ X = Operand("x")
 @functools.cache
 def _pool(op: str, ndim: int, sizes: tuple[int, ...], windows: tuple[Slide, ...], clamped: bool) -> Op:
     """The op over the last axes of x; an average counts the elements inside where it is `clamped`."""
+    shown = {
+        "size": list(sizes),
+        "stride": [slide.stride for slide in windows],
+        "padding": [[slide.before, slide.after] for slide in windows],
+    }
+    formula = functools.partial(_pooled, op == "max_pool", ndim, sizes, windows, clamped)
+    return Op(op, formula, ["x"], dtype=None if op == "max_pool" else "float", shown=shown)
+
+
+def _pooled(largest: bool, ndim: int, sizes: tuple[int, ...], windows: tuple[Slide, ...], clamped: bool) -> Formula:
     count = len(sizes)
     axes, elements = numbered_axes(ndim), numbered_axes(ndim + count)[ndim:]
     extents: dict[sp.Symbol, sp.Expr] = dict(zip(elements, map(sp.Integer, sizes), strict=True))
@@ -44,13 +55,8 @@ def _pool(op: str, ndim: int, sizes: tuple[int, ...], windows: tuple[Slide, ...]
         inside.append(last - first)
     entry: Any = X[(*axes[: ndim - count], *read)]
     element_read = guard(entry) if any(slide.before or slide.after for slide in windows) else entry
-    body = Max(element_read, *elements) if op == "max_pool" else Sum(element_read / math.prod(inside), *elements)
-    shown = {
-        "size": list(sizes),
-        "stride": [slide.stride for slide in windows],
-        "padding": [[slide.before, slide.after] for slide in windows],
-    }
-    return Op(op, axes, body, extents, operand_order=["x"], shown=shown, dtype=None if op == "max_pool" else "float")
+    body = Max(element_read, *elements) if largest else Sum(element_read / math.prod(inside), *elements)
+    return written(axes, body, extents)
 
 
 def _spatial(op: str, x: Tensor) -> int:
@@ -67,7 +73,7 @@ def _windows(op: str, x: Tensor, size: Any, stride: Any, padding: Any) -> tuple[
     """Sizes and slides; none of the windows lies in the padding altogether."""
     count = _spatial(op, x)
     sizes = one_per_axis(op, "size", size, count, 1)
-    found = slides(op, x, [sp.Integer(s) for s in sizes], sizes if stride is None else stride, padding, 1)
+    found = slides(op, x, sizes, sizes if stride is None else stride, padding, 1)
     for axis, (number, slide) in enumerate(zip(sizes, found, strict=True), 2):
         if max(slide.before, slide.after) >= number or x.shape[axis] == 0:
             raise ShapeError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from numbers import Real
 from typing import Any
@@ -21,20 +22,27 @@ import sympy as sp
 
 from graphnn.declare import scalars
 from graphnn.declare.definition import FLOATS
+from graphnn.declare.extents import Dims
 from graphnn.declare.initializer import Bits
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
+from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
 from graphnn.ops.arguments import check_dtype, check_tensors, numbered_axes
 from graphnn.ops.elementwise import add
 
 KEY, COUNTER, STREAM = (Operand(name, integer=True) for name in ("key", "counter", "stream"))
-Shape = tuple[sp.Expr, ...]
 _HALF = 2**63  # of all blocks are negative
 
-_threefry = Op("threefry", (...,), scalars.threefry(KEY[...], COUNTER[...]), operand_order=["key", "counter"])
+
+def _block() -> Formula:
+    return written((...,), scalars.threefry(KEY[...], COUNTER[...]))
+
+
+_threefry = Op("threefry", functools.partial(_block), ["key", "counter"])
 
 
 def threefry(key: Any, counter: Any, name: str | None = None) -> Tensor:
@@ -69,46 +77,43 @@ def _stream(network: Network, name: str) -> Tensor:
     return threefry(step_key(network), int.from_bytes(digest, "little", signed=True), name=f"{name}.stream")
 
 
-def _blocks(shape: Shape) -> tuple[tuple[sp.Symbol, ...], sp.Expr]:
-    """Axes for a shape, and the block of the element there: its counter is its number in row-major order."""
-    axes = numbered_axes(len(shape))
+def _drawn(shape: Dims, value: Callable[..., Any], *arguments: Any) -> Formula:
+    """value(block, *arguments) of the block of each element: its counter is its number in row-major order."""
+    axes, sizes = numbered_axes(len(shape)), as_exprs(shape)
     number = sp.S.Zero
-    for axis, size in zip(axes, shape, strict=True):
+    for axis, size in zip(axes, sizes, strict=True):
         number = number * size + axis
-    return axes, scalars.threefry(STREAM[()], sp.expand(number))
+    block = scalars.threefry(STREAM[()], sp.expand(number))
+    return written(axes, value(block, *arguments), dict(zip(axes, sizes, strict=True)))
 
 
-def _op(name: str, axes: tuple[sp.Symbol, ...], shape: Shape, body: Any, dtype: str, **shown: Any) -> Op:
-    extents = dict(zip(axes, shape, strict=True))
-    return Op(name, axes, body, extents, operand_order=["stream"], dtype=dtype, shown=shown)
-
-
-@functools.cache
-def _bernoulli(shape: Shape, p: float) -> Op:
-    axes, block = _blocks(shape)
+def _less(block: sp.Expr, p: float) -> sp.Basic:
+    """True with probability p."""
     below = round(Fraction(p) * 2 * _HALF) - _HALF  # as many of the 2^64 blocks are smaller
-    body = block < below if below < _HALF else block <= below - 1  # all of them are, where p is 1
-    return _op("bernoulli", axes, shape, body, "bool", p=p)
+    return block < below if below < _HALF else block <= below - 1  # all of them are, where p is 1
 
 
-@functools.cache
-def _uniform(shape: Shape, dtype: str, low: float, high: float) -> Op:
-    axes, block = _blocks(shape)
+def _uniform(block: sp.Expr, dtype: str, low: float, high: float) -> sp.Expr:
     bits = 24 if dtype == "float32" else 53
     unit = (sp.floor(block / 2 ** (64 - bits)) + 2 ** (bits - 1)) / sp.Integer(2) ** bits
     low_number, width = as_number(low, "low"), as_number(high, "high") - as_number(low, "low")
-    return _op("random_uniform", axes, shape, low_number + width * unit, dtype, low=low, high=high)
+    return low_number + width * unit
 
 
-@functools.cache
-def _normal(shape: Shape, dtype: str, mean: float, stddev: float) -> Op:
-    axes, block = _blocks(shape)
+def _normal(block: sp.Expr, mean: float, stddev: float) -> sp.Expr:
     word = sp.Integer(2**32)
     radius = (sp.floor(block / word) + 2**31 + sp.Rational(1, 2)) / word  # in (0, 1)
     turn = sp.Mod(block, word) / word
     unit = sp.sqrt(-2 * sp.log(radius)) * sp.cos(2 * sp.pi * turn)
-    body = as_number(mean, "mean") + as_number(stddev, "stddev") * unit
-    return _op("random_normal", axes, shape, body, dtype, mean=mean, stddev=stddev)
+    return as_number(mean, "mean") + as_number(stddev, "stddev") * unit
+
+
+def _draw(
+    op: str, final: str, network: Network, shape: Dims, dtype: str, shown: dict[str, float], *value: Any
+) -> Tensor:
+    """A node of that name and shape whose elements are value(block, ...), as `_drawn`."""
+    drawn = Op(op, functools.partial(_drawn, shape, *value), ["stream"], dtype=dtype, shown=shown)
+    return drawn(_stream(network, final), name=final)
 
 
 def _float_of(like: Tensor) -> str:
@@ -125,13 +130,13 @@ def bernoulli(like: Tensor, p: float = 0.5, name: str | None = None) -> Tensor:
     chance = _number("bernoulli", "p", p)
     if not 0 <= chance <= 1:
         raise GraphError(f"bernoulli: p is a probability, of [0, 1], not {p}")
-    return draw_bernoulli(like.network, like.shape_exprs, chance, name)
+    return draw_bernoulli(like.network, like.shape, chance, name)
 
 
-def draw_bernoulli(network: Network, shape: Shape, p: float, name: str | None = None) -> Tensor:
+def draw_bernoulli(network: Network, shape: Dims, p: float, name: str | None = None) -> Tensor:
     """`bernoulli` of any shape."""
     with network.composing("bernoulli", name) as final:
-        return _bernoulli(shape, p)(_stream(network, final), name=final)
+        return _draw("bernoulli", final, network, shape, "bool", {"p": p}, _less, p)
 
 
 def random_uniform(like: Tensor, low: float = 0.0, high: float = 1.0, name: str | None = None) -> Tensor:
@@ -145,7 +150,8 @@ def random_uniform(like: Tensor, low: float = 0.0, high: float = 1.0, name: str 
     if not ends[0] < ends[1]:
         raise GraphError(f"random_uniform: low is less than high, not low={low}, high={high}")
     with like.network.composing("random_uniform", name) as final:
-        return _uniform(like.shape_exprs, _float_of(like), *ends)(_stream(like.network, final), name=final)
+        dtype, shown = _float_of(like), dict(zip(("low", "high"), ends, strict=True))
+        return _draw("random_uniform", final, like.network, like.shape, dtype, shown, _uniform, dtype, *ends)
 
 
 def random_normal(like: Tensor, mean: float = 0.0, stddev: float = 1.0, name: str | None = None) -> Tensor:
@@ -159,7 +165,8 @@ def random_normal(like: Tensor, mean: float = 0.0, stddev: float = 1.0, name: st
     if numbers[1] < 0:
         raise GraphError(f"random_normal: stddev is not negative, but {stddev}")
     with like.network.composing("random_normal", name) as final:
-        return _normal(like.shape_exprs, _float_of(like), *numbers)(_stream(like.network, final), name=final)
+        shown = dict(zip(("mean", "stddev"), numbers, strict=True))
+        return _draw("random_normal", final, like.network, like.shape, _float_of(like), shown, _normal, *numbers)
 
 
 def _number(op: str, what: str, value: Any) -> float:

@@ -15,6 +15,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Max, Min, Operand, Prod, Sum, axis_symbol
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import ShapeError
 from graphnn.ops.arguments import Axes, as_axes, as_axis, check_tensors, numbered_axes
@@ -22,7 +23,7 @@ from graphnn.ops.elementwise import log
 from graphnn.ops.layout import reshape
 
 Symbols = tuple[sp.Symbol, ...]
-Formula = Callable[[sp.Expr, Symbols, sp.Expr], sp.Expr]  # (element, reduced axes, their number of elements)
+Element = Callable[[sp.Expr, Symbols, sp.Expr], sp.Expr]  # of (element, reduced axes, their number of elements)
 X = Operand("x")
 OTHER = axis_symbol("r0")
 
@@ -33,14 +34,17 @@ def over(reducer: Callable[..., sp.Expr], body: sp.Expr, axes: Symbols) -> sp.Ex
 
 
 @functools.cache
-def _build(op: str, formula: Formula, ndim: int, *, axes: tuple[int, ...], keepdims: bool, dtype: str | None) -> Op:
+def _build(op: str, element: Element, ndim: int, *, axes: tuple[int, ...], keepdims: bool, dtype: str | None) -> Op:
+    shown = {"axis": list(axes), "keepdims": keepdims}
+    return Op(op, functools.partial(_reduced, element, ndim, axes, keepdims), ["x"], dtype=dtype, shown=shown)
+
+
+def _reduced(element: Element, ndim: int, axes: tuple[int, ...], keepdims: bool) -> Formula:
     index = numbered_axes(ndim)
     ones = {a: axis_symbol(f"i{ndim + a}") for a in axes} if keepdims else {}
     out = [ones.get(a, i) for a, i in enumerate(index) if keepdims or a not in axes]
     count = math.prod((X.shape[a] for a in axes), start=sp.S.One)
-    body = formula(X[index], tuple(index[a] for a in axes), count)
-    shown = {"axis": list(axes), "keepdims": keepdims}
-    return Op(op, out, body, dict.fromkeys(ones.values(), 1), operand_order=["x"], dtype=dtype, shown=shown)
+    return written(out, element(X[index], tuple(index[a] for a in axes), count), dict.fromkeys(ones.values(), 1))
 
 
 def _check_nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
@@ -48,7 +52,7 @@ def _check_nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
         raise ShapeError(f"{op} over nothing: axis {empty[0]} of '{x.name}' has extent 0 (shape {x.shape})")
 
 
-def _reduction(op: str, formula: Formula, nonempty: bool = False, dtype: str | None = None) -> Callable[..., Tensor]:
+def _reduction(op: str, element: Element, nonempty: bool = False, dtype: str | None = None) -> Callable[..., Tensor]:
     """Register a reduction given by the formula of one output element."""
 
     def reduce(x: Tensor, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
@@ -56,7 +60,7 @@ def _reduction(op: str, formula: Formula, nonempty: bool = False, dtype: str | N
         axes = as_axes(op, axis, x)
         if nonempty:
             _check_nonempty(op, x, axes)
-        return _build(op, formula, x.ndim, axes=axes, keepdims=bool(keepdims), dtype=dtype)(x, name=name)
+        return _build(op, element, x.ndim, axes=axes, keepdims=bool(keepdims), dtype=dtype)(x, name=name)
 
     reduce.__name__ = reduce.__qualname__ = op
     reduce.__doc__ = f"The {op} of x over `axis`; arguments and errors are those of {__name__}."
@@ -101,9 +105,13 @@ def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False, name: str
 
 @functools.cache
 def _softmax(ndim: int, axis: int) -> Op:
+    return Op("softmax", functools.partial(_shares, ndim, axis), ["x"], dtype="float", shown={"axis": axis})
+
+
+def _shares(ndim: int, axis: int) -> Formula:
     index = numbered_axes(ndim)
     x = sp.exp(X[index])
-    return Op("softmax", index, x / Sum(x.xreplace({index[axis]: OTHER}), OTHER), dtype="float", shown={"axis": axis})
+    return written(index, x / Sum(x.xreplace({index[axis]: OTHER}), OTHER))
 
 
 def softmax(x: Tensor, axis: int = -1, name: str | None = None) -> Tensor:

@@ -19,6 +19,7 @@ import sympy as sp
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import check_tensors, numbered_axes
@@ -29,16 +30,25 @@ X = Operand("x")
 
 @functools.cache
 def _nearest(ndim: int, factors: tuple[int, ...]) -> Op:
+    shown = {"factor": list(factors), "mode": "nearest"}
+    return Op("upsample", functools.partial(_repeated, ndim, factors), ["x"], shown=shown)
+
+
+def _repeated(ndim: int, factors: tuple[int, ...]) -> Formula:
     axes = numbered_axes(ndim)
     whole = ndim - len(factors)
     read = [sp.floor(axis / f) for axis, f in zip(axes[whole:], factors, strict=True)]
     extents = {axes[whole + n]: f * X.shape[whole + n] for n, f in enumerate(factors)}
-    shown = {"factor": list(factors), "mode": "nearest"}
-    return Op("upsample", axes, X[(*axes[:whole], *read)], extents, operand_order=["x"], shown=shown)
+    return written(axes, X[(*axes[:whole], *read)], extents)
 
 
 @functools.cache
 def _linear(ndim: int, axis: int, factor: int) -> Op:
+    shown = {"axis": axis, "factor": factor, "mode": "bilinear"}
+    return Op("upsample", functools.partial(_interpolated, ndim, axis, factor), ["x"], dtype="float", shown=shown)
+
+
+def _interpolated(ndim: int, axis: int, factor: int) -> Formula:
     axes = numbered_axes(ndim)
     y, extent = axes[axis], X.shape[axis]
     # floor((2*y + 1 - f)/(2*f)) in integers: 2*y + 1 never is a multiple of 2.
@@ -52,8 +62,7 @@ def _linear(ndim: int, axis: int, factor: int) -> Op:
     body = sp.Piecewise(
         (read(sp.S.Zero), sp.Lt(before, 0)), (read(extent - 1), sp.Ge(before, extent - 1)), (between, True)
     )
-    shown = {"axis": axis, "factor": factor, "mode": "bilinear"}
-    return Op("upsample", axes, body, {y: factor * extent}, operand_order=["x"], dtype="float", shown=shown)
+    return written(axes, body, {y: factor * extent})
 
 
 def upsample(x: Tensor, factor: Any, mode: str = "nearest", name: str | None = None) -> Tensor:

@@ -13,7 +13,9 @@ from typing import Any
 
 import sympy as sp
 
+from graphnn.declare.extents import Dim
 from graphnn.declare.network import Tensor
+from graphnn.declare.sizes import as_exprs
 from graphnn.declare.whole import floor_of
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_int
@@ -76,7 +78,7 @@ def as_amounts(op: str, padding: Any, count: int) -> Amounts:
     return tuple(amounts)
 
 
-def slides(op: str, x: Tensor, sizes: Sequence[sp.Expr], stride: Any, padding: Any, dilation: Any) -> tuple[Slide, ...]:
+def slides(op: str, x: Tensor, sizes: Sequence[Dim], stride: Any, padding: Any, dilation: Any) -> tuple[Slide, ...]:
     """The slides of a window of `sizes` over the last axes of x.
 
     `padding` is "valid" (none), "same" (ceil(extent/stride) places, the odd element at the end) or amounts. GraphError
@@ -85,7 +87,8 @@ def slides(op: str, x: Tensor, sizes: Sequence[sp.Expr], stride: Any, padding: A
     count = len(sizes)
     strides = one_per_axis(op, "stride", stride, count, 1)
     dilations = one_per_axis(op, "dilation", dilation, count, 1)
-    extents = x.shape_exprs[x.ndim - count :]
+    extents = _numbers(x.shape[x.ndim - count :])
+    sizes = _numbers(sizes)
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise GraphError(f"{op}: padding is an int, amounts per axis, 'same' or 'valid', not {padding!r:.40}")
@@ -97,7 +100,8 @@ def slides(op: str, x: Tensor, sizes: Sequence[sp.Expr], stride: Any, padding: A
     found = tuple(Slide(s, d, *a) for s, d, a in zip(strides, dilations, amounts, strict=True))
     for number, (slide, extent, size) in enumerate(zip(found, extents, sizes, strict=True)):
         padded, covered = extent + slide.before + slide.after, slide.covers(size)
-        if size == 0 or (padded - covered).is_negative:
+        room = padded - covered
+        if size == 0 or (room < 0 if isinstance(room, int) else room.is_negative):
             dilated = f" of {size} elements dilated by {slide.dilation}" if slide.dilation > 1 else ""
             raise ShapeError(
                 f"{op}: the window covers {covered} elements{dilated} of axis {x.ndim - count + number} of '{x.name}', "
@@ -107,12 +111,20 @@ def slides(op: str, x: Tensor, sizes: Sequence[sp.Expr], stride: Any, padding: A
     return found
 
 
+def _numbers(dims: Sequence[Dim]) -> list[Any]:
+    """Extents to compute with: ints where they are, and expressions."""
+    return [dim if isinstance(dim, int) else as_exprs([dim])[0] for dim in dims]
+
+
 def _same(op: str, x: Tensor, extent: sp.Expr, size: sp.Expr, stride: int, dilation: int) -> tuple[int, int]:
     """The amounts with which there are ceil(extent/stride) places."""
     total = dilation * (size - 1)
     if stride > 1:
-        total = sp.Max(0, (sp.ceiling(extent / stride) - 1) * stride + total + 1 - extent)
-    if not total.is_Integer:
+        if not isinstance(extent, int) or not isinstance(total, int):
+            total = sp.Max(0, (sp.ceiling(extent / sp.Integer(stride)) - 1) * stride + total + 1 - extent)
+        else:
+            total = max(0, (-(-extent // stride) - 1) * stride + total + 1 - extent)
+    if not isinstance(total, int) and not total.is_Integer:
         raise ShapeError(
             f"{op}: padding='same' depends on the extent {extent} and the window's {size} with stride {stride}; "
             f"declare them as ints, or give amounts ('{x.name}' has shape {x.shape})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import sympy as sp
@@ -12,6 +14,7 @@ from graphnn.declare.initializer import Glorot
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum, indices
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.nn.arguments import check_count
 from graphnn.ops.arguments import check_dtype, check_tensors
@@ -22,18 +25,26 @@ from graphnn.ops.reduction import softmax
 
 Mask = Tensor | Literal["causal"] | None
 
-i, j, m = indices("i j m")
 S, MASK = Operand("s"), Operand("mask", integer=True)
 
 
-def _softmax_where(kept: Any, operands: tuple[str, ...]) -> Op:
+def _softmax_where(kept: Callable[[sp.Symbol, sp.Symbol], sp.Basic]) -> Formula:
     """The softmax over those j of row i that are kept, and 0 elsewhere: what exp(-inf) would give, and smooth."""
-    body = sp.Piecewise((sp.exp(S[..., i, j]) / Sum(sp.exp(S[..., i, m]), m, where=kept(m)), kept(j)), (0, True))
-    return Op("masked_softmax", (..., i, j), body, operand_order=operands, dtype="float")
+    i, j, m = indices("i j m")
+    body = sp.Piecewise((sp.exp(S[..., i, j]) / Sum(sp.exp(S[..., i, m]), m, where=kept(i, m)), kept(i, j)), (0, True))
+    return written((..., i, j), body)
 
 
-CAUSAL = _softmax_where(lambda j: j <= i, ("s",))
-MASKED = _softmax_where(lambda j: sp.Ne(MASK[..., i, j], 0), ("s", "mask"))
+def _earlier(i: sp.Symbol, j: sp.Symbol) -> sp.Basic:
+    return j <= i
+
+
+def _allowed(i: sp.Symbol, j: sp.Symbol) -> sp.Basic:
+    return sp.Ne(MASK[..., i, j], 0)
+
+
+CAUSAL = Op("masked_softmax", functools.partial(_softmax_where, _earlier), ["s"], dtype="float")
+MASKED = Op("masked_softmax", functools.partial(_softmax_where, _allowed), ["s", "mask"], dtype="float")
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None, name: str | None = None) -> Tensor:

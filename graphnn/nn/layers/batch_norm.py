@@ -11,6 +11,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, ShapeError
 from graphnn.nn.arguments import FRACTION, NONNEGATIVE, check_number
 from graphnn.ops.arguments import as_axis, check_tensors, numbered_axes
@@ -21,30 +22,38 @@ X, MEAN, VARIANCE, GAMMA, BETA = (Operand(n) for n in ("x", "mean", "variance", 
 OLD, NEW = Operand("old"), Operand("new")
 EPS, MOMENTUM = sp.symbols("eps momentum", real=True)
 
-_decaying_mean = Op(
-    "decaying_mean",
-    (...,),
-    MOMENTUM * OLD[...] + (1 - MOMENTUM) * NEW[...],
-    attributes={"momentum": 0},
-    operand_order=["old", "new"],
-)
+
+def _mixture() -> Formula:
+    return written((...,), MOMENTUM * OLD[...] + (1 - MOMENTUM) * NEW[...])
+
+
+_decaying_mean = Op("decaying_mean", functools.partial(_mixture), ["old", "new"], {"momentum": 0})
 
 
 @functools.cache
 def _centre(ndim: int, axis: int) -> Op:
+    return Op("centre", functools.partial(_centred, ndim, axis), ["x", "mean"])
+
+
+def _centred(ndim: int, axis: int) -> Formula:
     index = numbered_axes(ndim)
-    return Op("centre", index, X[index] - MEAN[index[axis]], operand_order=["x", "mean"])
+    return written(index, X[index] - MEAN[index[axis]])
 
 
 @functools.cache
 def _standardise(ndim: int, axis: int, scale: bool, shift: bool) -> Op:
+    operands = ["x", "mean", "variance", *(["gamma"] if scale else []), *(["beta"] if shift else [])]
+    formula = functools.partial(_standardised, ndim, axis, scale, shift)
+    return Op("batch_norm", formula, operands, {"eps": 0}, shown={"axis": axis})
+
+
+def _standardised(ndim: int, axis: int, scale: bool, shift: bool) -> Formula:
     index = numbered_axes(ndim)
     channel = index[axis]
     body = (X[index] - MEAN[channel]) / sp.sqrt(VARIANCE[channel] + EPS)
     body = body * GAMMA[channel] if scale else body
     body = body + BETA[channel] if shift else body
-    operands = ["x", "mean", "variance", *(["gamma"] if scale else []), *(["beta"] if shift else [])]
-    return Op("batch_norm", index, body, attributes={"eps": 0}, operand_order=operands, shown={"axis": axis})
+    return written(index, body)
 
 
 def batch_norm(

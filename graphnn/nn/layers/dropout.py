@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import sympy
-
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.declare.op import as_number
@@ -34,7 +30,7 @@ def dropout(x: Tensor, p: float = 0.5, shared: Axes = (), name: str | None = Non
     if x.dtype not in FLOATS:
         raise DTypeError(f"dropout: operand 'x' ('{x.name}') is {x.dtype}; it must be float32 or float64")
     together = as_axes("dropout", shared, x)
-    shape: tuple[Any, ...] = tuple(sympy.S.One if n in together else size for n, size in enumerate(x.shape_exprs))
+    shape = tuple(1 if n in together else size for n, size in enumerate(x.shape))
     network = x.network
     with network.composing("dropout", name) as final:
         if p == 0:

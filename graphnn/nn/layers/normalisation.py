@@ -12,6 +12,7 @@ from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum, axis_symbol, guard
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, ShapeError
 from graphnn.nn.arguments import NONNEGATIVE, POSITIVE, check_count, check_number
 from graphnn.ops.arguments import Axes, as_axes, as_axis, check_tensors, numbered_axes
@@ -23,6 +24,12 @@ EPS, ALPHA, EXPONENT, OFFSET = sp.symbols("eps alpha beta k", real=True)
 @functools.cache
 def _normalise(op: str, ndim: int, axes: tuple[int, ...], centred: bool, scale: bool, shift: bool) -> Op:
     """(x - mean)/sqrt(mean of (x - mean)^2 + eps)*gamma + beta, the means being over `axes`; 0 for the inner means."""
+    operands = ["x", *(["gamma"] if scale else []), *(["beta"] if shift else [])]
+    formula = functools.partial(_normalised, ndim, axes, centred, scale, shift)
+    return Op(op, formula, operands, {"eps": 0}, dtype="float", shown={"axis": list(axes)})
+
+
+def _normalised(ndim: int, axes: tuple[int, ...], centred: bool, scale: bool, shift: bool) -> Formula:
     index = numbered_axes(ndim)
 
     def mean(element: sp.Expr, prefix: str) -> sp.Expr:
@@ -35,9 +42,7 @@ def _normalise(op: str, ndim: int, axes: tuple[int, ...], centred: bool, scale: 
     own = tuple(index[a] for a in axes)
     body = body * GAMMA[own] if scale else body
     body = body + BETA[own] if shift else body
-    operands = ["x", *(["gamma"] if scale else []), *(["beta"] if shift else [])]
-    shown = {"axis": list(axes)}
-    return Op(op, index, body, attributes={"eps": 0}, operand_order=operands, dtype="float", shown=shown)
+    return written(index, body)
 
 
 def _norm(
@@ -89,13 +94,17 @@ def rms_norm(x: Tensor, axis: Axes = -1, eps: float = 1e-5, scale: bool = True, 
 
 @functools.cache
 def _local_response(ndim: int, axis: int, size: int) -> Op:
+    formula = functools.partial(_by_neighbours, ndim, axis, size)
+    constants = {"alpha": 0, "beta": 0, "k": 0}
+    return Op("local_response_norm", formula, ["x"], constants, shown={"size": size, "axis": axis})
+
+
+def _by_neighbours(ndim: int, axis: int, size: int) -> Formula:
     index = numbered_axes(ndim)
     near = axis_symbol("d0")
     neighbour = guard(X[(*index[:axis], index[axis] + near - size // 2, *index[axis + 1 :])])
     body = X[index] / (OFFSET + ALPHA * Sum(neighbour**2, near)) ** EXPONENT
-    constants = {"alpha": 0, "beta": 0, "k": 0}
-    shown = {"size": size, "axis": axis}
-    return Op("local_response_norm", index, body, {near: size}, constants, operand_order=["x"], shown=shown)
+    return written(index, body, {near: size})
 
 
 def local_response_norm(

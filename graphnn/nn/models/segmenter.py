@@ -148,7 +148,8 @@ class _Convolutional:
     def _again(self, node: Tensor, operands: Sequence[Tensor], made: Sequence[Tensor], label: str) -> Tensor:
         """The node's op on other operands; it must be an op of the registry, and pointwise or windowed."""
         data = self._network.made.nodes[node.name]
-        definition = data["definition"]
+        definition = node.definition
+        assert definition is not None
         axes = tuple(extent.axis for extent in definition.axes)
         moved = [number for number, operand in enumerate(operands) if self._made[operand.name] != operand]
         pointwise = not definition.reduced and all(a.index == axes for a in definition.accesses if a.operand in moved)

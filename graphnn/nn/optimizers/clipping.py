@@ -15,8 +15,9 @@ from typing import Any
 import sympy
 
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Operand
+from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number, elementwise
+from graphnn.declare.recipe import written
 from graphnn.errors import DTypeError, GraphError
 from graphnn.nn.arguments import POSITIVE, check_number
 from graphnn.ops.elementwise import multiply, square
@@ -58,9 +59,9 @@ def clip_by_norm(gradients: Sequence[Tensor], limit: float) -> list[Tensor]:
         first = gradients[0]
         raise DTypeError(f"clip_by_norm: '{first.name}' is {first.dtype}, '{other[0].name}' is {other[0].dtype}")
     names = [f"s{k}" for k in range(len(gradients))]
-    norm = sympy.sqrt(sum(Operand(name)[ELLIPSIS] for name in names))
+    norm = sympy.sqrt(sum(Operand(name)[...] for name in names))
     # One node, which is dear enough to be computed once and not for each element that it scales.
-    op = Op("clip by norm", (ELLIPSIS,), shortened(1, norm, c), operand_order=names)
+    op = Op("clip by norm", written((...,), shortened(1, norm, c)), names)
     with network.composing("clip_by_norm"):
         squares = [square(g, name=network.fresh_name(f"{g.name}.squared")) for g in gradients]
         sizes = [total(s, name=network.fresh_name("clip_by_norm.size")) for s in squares]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sympy
+
 from graphnn.errors import GraphError
 from graphnn.nn.arguments import NONNEGATIVE, check_number
-from graphnn.nn.optimizers.rule import LateFormulas, Rule
+from graphnn.nn.optimizers.late import LateFormulas, told
+from graphnn.nn.optimizers.rule import Rule
 from graphnn.nn.optimizers.updates import symbol
 
 
@@ -20,13 +23,19 @@ def decoupled_decay(rule: Rule, decay: float = 0.01, name: str | None = None) ->
     names = {*rule.attributes, *rule.state}
     if "lr" not in names or "decay" in names:
         raise GraphError(f"decoupled_decay: {rule.name} needs an 'lr' and no 'decay' yet; it has {sorted(names)}")
-    w, lr, rate = symbol("w"), symbol("lr"), symbol("decay")
+    known = rule.formulas
+
+    def formulas() -> dict[str, sympy.Expr]:
+        w, lr, rate = symbol("w"), symbol("lr"), symbol("decay")
+        return {**known, "w": known["w"] - lr * rate * w}
+
+    late = isinstance(known, LateFormulas)
     return Rule(
         f"{rule.name}w" if name is None else name,
         rule.state,
         {**rule.attributes, "decay": check_number("decoupled_decay: decay", decay, NONNEGATIVE)},
         rule.scalars,
-        LateFormulas(lambda: {**rule.formulas, "w": rule.formulas["w"] - lr * rate * w}),
+        LateFormulas([*known], ["decoupled decay", told(known)], formulas) if late else formulas(),
         {**rule.domains, "decay": NONNEGATIVE},
         (*rule.weights_only, "decay"),
     )

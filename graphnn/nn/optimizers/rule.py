@@ -10,9 +10,8 @@ optimizer() makes a Rule, whose constants are open; calling it gives an Optimize
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import sympy
@@ -26,26 +25,6 @@ from graphnn.nn.optimizers.schedules import Adjustable, Schedule, unknown_schedu
 from graphnn.nn.optimizers.updates import Formulas, Value, bind, declare_updates, symbol
 
 _CLIPPING = ("clip_value", "clip_norm")
-
-
-class LateFormulas(Mapping[str, sympy.Expr]):
-    """Formulas that are made when the first one is read: of the rules of this package, a program uses one."""
-
-    def __init__(self, make: Callable[[], Mapping[str, sympy.Expr]]) -> None:
-        self._make = make
-
-    @cached_property
-    def _made(self) -> Mapping[str, sympy.Expr]:
-        return self._make()
-
-    def __getitem__(self, key: str) -> sympy.Expr:
-        return self._made[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
-
-    def __len__(self) -> int:
-        return len(self._made)
 
 
 @dataclass(frozen=True, slots=True)

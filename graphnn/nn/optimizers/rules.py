@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import sympy
 
 from graphnn.nn.arguments import FRACTION, NONNEGATIVE, POSITIVE
 from graphnn.nn.optimizers.decay import decoupled_decay
-from graphnn.nn.optimizers.rule import LateFormulas, Rule, optimizer
+from graphnn.nn.optimizers.late import LateFormulas
+from graphnn.nn.optimizers.rule import Rule, optimizer
 
 New = Mapping[str, Any]
 
@@ -75,7 +77,8 @@ def _rule(
 ) -> Rule:
     """`optimizer`, when the formulas are first read."""
     domains = {a: _DOMAINS[a] for a in attributes}
-    formulas = LateFormulas(lambda: optimizer(name, update, state, attributes, scalars, domains).formulas)
+    made = partial(optimizer, name, update, state, attributes, scalars, domains)
+    formulas = LateFormulas([*state, "w"], ["rule", name], lambda: made().formulas)
     return Rule(name, state, attributes, scalars, formulas, domains)
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from graphnn.declare.canonical import formula
-from graphnn.declare.definition import OperandType
+from graphnn.declare.extents import TensorType
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Operand
+from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
+from graphnn.declare.recipe import written
+from graphnn.declare.text import formula
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from graphnn.nn.optimizers.clipping import clip_by_norm, clip_by_value
+from graphnn.nn.optimizers.late import LateFormulas, told
 from graphnn.nn.optimizers.once import split_once
 from graphnn.nn.optimizers.schedules import Adjustable, Schedule, T
 
@@ -41,11 +43,10 @@ def bind(rule: Rule, attributes: Mapping[str, Value], role: str = "weight") -> R
 
     Raises GraphError for a schedule where the rule's own t is no count of the updates.
     """
-    zero = {symbol(a): sympy.S.Zero for a in rule.weights_only if role == "bias"}
+    zero = [a for a in rule.weights_only if role == "bias"]
     schedules = {a: v.formula for a, v in attributes.items() if isinstance(v, Schedule)}
     slots = {a: v.first for a, v in attributes.items() if isinstance(v, Adjustable)}
-    values = {symbol(a): formula for a, formula in schedules.items()}
-    formulas = {k: f.xreplace(zero).xreplace(values) for k, f in rule.formulas.items()}
+    formulas = _replaced(rule.formulas, zero, schedules)
     if counted := [a for a, formula in schedules.items() if formula.has(T)]:
         own = "t" in rule.state or "t" in rule.attributes
         if not own:
@@ -62,6 +63,21 @@ def bind(rule: Rule, attributes: Mapping[str, Value], role: str = "weight") -> R
         scalars=(*slots, *rule.scalars),
         formulas=formulas,
     )
+
+
+def _replaced(
+    formulas: Mapping[str, sympy.Expr], zero: Sequence[str], schedules: Mapping[str, sympy.Expr]
+) -> Mapping[str, sympy.Expr]:
+    """The formulas with 0 for some attributes and schedules for others."""
+
+    def replaced() -> dict[str, sympy.Expr]:
+        zeros = {symbol(a): sympy.S.Zero for a in zero}
+        values = {symbol(a): formula for a, formula in schedules.items()}
+        return {k: f.xreplace(zeros).xreplace(values) for k, f in formulas.items()}
+
+    if isinstance(formulas, LateFormulas) and not schedules:
+        return LateFormulas([*formulas], [formulas.told, zero], replaced) if zero else formulas
+    return replaced()
 
 
 def declare_updates(
@@ -92,7 +108,7 @@ def declare_updates(
             f"the updates by {optimizer}",
             ["updates", *_content(optimizer)],
             [*parameters, *gradients, *scalars.values(), *(slot for own in slots for slot in own.values())],
-            [OperandType(target.shape_exprs, target.dtype) for target in targets],
+            [TensorType(target.shape, target.dtype) for target in targets],
             make,
         )
         return {target.name: tensor for target, tensor in zip(targets, made, strict=True)}
@@ -106,8 +122,7 @@ def _content(optimizer: Optimizer) -> list[Any]:
         for a, v in optimizer.attributes.items()
     }
     shown = [repr(_plain(v)) for v in optimizer.attributes.values()]
-    formulas = {key: formula(f) for key, f in rule.formulas.items()}
-    about = [rule.name, [*rule.state], [*rule.scalars], formulas, [*rule.weights_only]]
+    about = [rule.name, [*rule.state], [*rule.scalars], told(rule.formulas), [*rule.weights_only]]
     return [*about, values, shown, repr(optimizer.clip_value), repr(optimizer.clip_norm)]
 
 
@@ -120,7 +135,9 @@ def _clip(optimizer: Optimizer, gradients: Sequence[Tensor]) -> Sequence[Tensor]
 
 
 def _check_reads(rule: Rule, names: Sequence[str]) -> None:
-    """GraphError for a formula that is a number: a node reads at least one Tensor."""
+    """GraphError for a formula that is a number: a node reads at least one Tensor. Those of this package do."""
+    if isinstance(rule.formulas, LateFormulas):
+        return
     for key, new in rule.formulas.items():
         if not new.free_symbols & {symbol(n) for n in names}:
             raise GraphError(f"{rule.name}: the new '{key}' = {new} reads no weight, gradient or slot")
@@ -181,10 +198,9 @@ class _Declaration:
         used = [k for k in values if symbol(k) in new.free_symbols]
         op = Op(
             f"{self.rule.name} {key}",
-            (ELLIPSIS,),
-            new.xreplace({symbol(k): Operand(k)[ELLIPSIS] for k in used}),
-            attributes={a: v for a, v in self.rule.attributes.items() if symbol(a) in new.free_symbols},
-            operand_order=used,
+            written((...,), new.xreplace({symbol(k): Operand(k)[...] for k in used})),
+            used,
+            {a: v for a, v in self.rule.attributes.items() if symbol(a) in new.free_symbols},
             dtype="float",
             shown=self.shown,
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from graphnn.declare.definition import OperandType
+from graphnn.declare.extents import TensorType
 from graphnn.declare.network import Tensor
 from graphnn.ops.elementwise import abs, add, less_equal, where
 from graphnn.ops.reduction import sum as total
@@ -40,7 +40,7 @@ def guard(
             for name, value in updates.items()
         ]
 
-    types = [OperandType((), "bool"), *(OperandType(v.shape_exprs, v.dtype) for v in variables.values())]
+    types = [TensorType((), "bool"), *(TensorType(v.shape, v.dtype) for v in variables.values())]
     sources = [loss, *gradients, *updates.values(), *variables.values()]
     about = ["watch", largest, len(gradients), len(updates)]
     finite, *watched = network.requests.ask(f"the watch of {loss.name}", about, sources, types, make)
