@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_magic
 
 from graphnn.errors import BoundaryError
 from graphnn.run.arrays import Array, aligned_empty
@@ -34,6 +35,7 @@ from graphnn.run.texts import PackedTexts, pack
 
 FORMAT = 6
 _DIGEST, _MANIFEST, _CODE, _TEXTS = "sha256", "manifest.json", "code.o", "texts.json.gz"
+_HEAD = 1 << 12  # bytes in which an array's shape and dtype stand
 # What zlib, struct, json (by its depth: RecursionError) and NumPy raise on damaged data.
 _DAMAGE = (zlib.error, struct.error, RuntimeError, OSError, EOFError, ValueError, KeyError, OverflowError)
 
@@ -82,7 +84,7 @@ def parse(data: bytes, path: str | PathLike[str]) -> Archive:
     try:
         found_members = read_members(data)
         names, members = [name for name, _ in found_members], dict(found_members)
-        found, text = members.pop(_DIGEST, b""), members.pop(_MANIFEST)
+        found, text = (bytes(members.pop(name)) for name in (_DIGEST, _MANIFEST))
         head = json.loads(text)
     except _DAMAGE as error:
         raise _refusal(path, f"it is damaged or no graphnn program ({error})") from error
@@ -101,19 +103,29 @@ def parse(data: bytes, path: str | PathLike[str]) -> Archive:
         if hashlib.sha256(content).hexdigest() != digests[name]:
             raise _refusal(path, f"the SHA-256 of its member {name} is not the one recorded")
     try:
-        manifest = Manifest.from_json({**program, "stages": PackedTexts(members[_TEXTS])})
+        manifest = Manifest.from_json({**program, "stages": PackedTexts(bytes(members[_TEXTS]))})
         states = {
-            spec.name: _aligned(np.load(io.BytesIO(members[_state_member(number)]), allow_pickle=False))
+            spec.name: _read_array(members[_state_member(number)])
             for number, spec in enumerate(() if key else manifest.states)
         }
-        return Archive(manifest, members[_CODE], states, key)
+        return Archive(manifest, bytes(members[_CODE]), states, key)
     except (*_DAMAGE, BoundaryError) as error:
         raise _refusal(path, f"{error}") from error
 
 
-def _aligned(array: Array) -> Array:
-    """A copy that starts at a cache line, as the states of a network do."""
-    copy = aligned_empty(array.shape, array.dtype)
+def _read_array(data: memoryview) -> Array:
+    """The array that `np.save` wrote, at a cache line, as the states of a network are; `np.load` copies it twice.
+
+    Raises ValueError for what is no C-contiguous array of numbers.
+    """
+    head = io.BytesIO(data[:_HEAD])
+    if read_magic(head) != (1, 0):
+        raise ValueError("an array is written in another version of NumPy's format")
+    shape, fortran, dtype = read_array_header_1_0(head)
+    if fortran:
+        raise ValueError("an array is not written in row-major order")
+    array = np.frombuffer(data[head.tell() :], dtype).reshape(shape)
+    copy = aligned_empty(shape, dtype)
     copy[...] = array
     return copy
 

@@ -14,23 +14,23 @@ _STORED, _DEFLATED = 0, 8
 _ELSEWHERE = 0xFFFFFFFF  # in the place of a size or an offset
 
 
-def read_members(data: bytes) -> list[tuple[str, bytes]]:
+def read_members(data: bytes) -> list[tuple[str, memoryview]]:
     """(name, content) of each member, in order. ValueError, struct.error or zlib.error where the archive is damaged.
 
-    Whether contents are right is for digests to say.
+    What is stored as it is, as arrays are, is not copied. Whether contents are right is for digests to say.
     """
-    members, at = list[tuple[str, bytes]](), 0
+    members, whole, at = list[tuple[str, memoryview]](), memoryview(data), 0
     while data[at : at + 4] == _HERE:
         _, method, size, length, name, extra = _MEMBER.unpack_from(data, at)
         start = at + _MEMBER.size
         if _ELSEWHERE in (size, length):
             _, _, length, size = _LARGE.unpack_from(data, start + name)
         first = start + name + extra
-        content = data[first : first + size]
+        content = whole[first : first + size]
         if len(content) != size or method not in (_STORED, _DEFLATED):
             raise ValueError("a member is cut off, or packed in another way")
         if method == _DEFLATED:
-            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, length)
+            content = memoryview(zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, length))
         members.append((data[start : start + name].decode(), content))
         at = first + size
     mark, count, _, directory, _ = _END.unpack(data[-_END.size :])

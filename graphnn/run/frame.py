@@ -9,7 +9,7 @@ import numpy as np
 
 from graphnn.run.arrays import Array, address, aligned_empty
 from graphnn.run.manifest import Manifest
-from graphnn.run.native.records import WORD, FrameWord
+from graphnn.run.native.words import WORD, FrameWord
 from graphnn.run.resolve import Resolved
 from graphnn.run.states import BoundStates, held_positions
 from graphnn.simplify.expr import Role

@@ -21,8 +21,9 @@ from graphnn.errors import BoundaryError
 from graphnn.run.arrays import PLAIN, Array, address, aligned_empty, described
 from graphnn.run.call import Call
 from graphnn.run.manifest import stopped
-from graphnn.run.native.records import REFUSED, WORD, StepsWord, place, record
+from graphnn.run.native.records import REFUSED, StepsWord, place, record
 from graphnn.run.native.steps import native_steps, steps_at
+from graphnn.run.native.words import WORD
 from graphnn.run.resolve import Resolved
 from graphnn.simplify.expr import INT64_MAX
 

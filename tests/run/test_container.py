@@ -54,7 +54,7 @@ def test_what_is_flipped_is_an_error_or_plain_data():
             found = read_members(bytes(damaged))
         except (ValueError, struct.error, zlib.error):
             continue
-        assert all(isinstance(name, str) and isinstance(content, bytes) for name, content in found)
+        assert all(isinstance(name, str) and isinstance(content, memoryview) for name, content in found)
 
 
 def test_another_packing_is_an_error():

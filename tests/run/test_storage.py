@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -158,6 +159,50 @@ def with_head(**changes: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def with_array(array: np.ndarray, written: bytes = b"", instead: bytes = b"") -> Callable[[dict[str, bytes]], None]:
+    """Another array in the first state's member, with the digest of it; some bytes of it replaced by others."""
+
+    def change(members: dict[str, bytes]) -> None:
+        buffer, head = io.BytesIO(), json.loads(members["manifest.json"])
+        np.save(buffer, array)
+        members["state/0.npy"] = buffer.getvalue().replace(written, instead)
+        head["members"]["state/0.npy"] = hashlib.sha256(members["state/0.npy"]).hexdigest()
+        with_head(**head)(members)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (with_array(np.zeros((3, 2), order="F")), "not written in row-major order"),
+        (with_array(np.zeros(3), b"(3,)", b"(9,)"), "reshape"),
+        (with_array(np.zeros(3), b"NUMPY\1", b"NUMPY\2"), "another version of NumPy's format"),
+        (with_array(np.zeros(3)), "state W: .* its owner gave float32 of"),
+    ],
+)
+def test_arrays_that_do_not_fit(
+    saved: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], match: str
+) -> None:
+    path = tmp_path / "bad.gnn"
+    path.write_bytes(rewritten(saved, change))
+    with pytest.raises(BoundaryError, match=match):
+        load(path)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (5,), (2, 3, 4)])
+def test_arrays_are_read_as_numpy_writes_them(shape: tuple[int, ...]) -> None:
+    for dtype in ("float32", "float64", "int64", "bool"):
+        array = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        found = archive._read_array(memoryview(buffer.getvalue()))
+        assert (found.dtype, found.shape) == (array.dtype, array.shape)
+        assert found.tobytes() == array.tobytes()
+        assert found.flags.writeable
+        assert found.ctypes.data % 64 == 0
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -199,7 +244,7 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", lambda file, array, allow_pickle: file.write(buffer.getvalue()))
         archive.write(path, good)
-    with pytest.raises(BoundaryError, match="Object arrays cannot be loaded"):
+    with pytest.raises(BoundaryError, match="cannot create an OBJECT array"):
         load(path)
 
 

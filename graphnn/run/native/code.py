@@ -18,8 +18,9 @@ from graphnn.emit.writer import Module, Value, constant
 from graphnn.run.arrays import PLAIN
 from graphnn.run.native.api import DATA, TYPE, WRITEABLE
 from graphnn.run.native.checks import emit_apart, emit_matches, emit_outputs_apart, emit_values_fit
-from graphnn.run.native.records import MOST_INPUTS, MOST_OUTPUTS, Context, Door, FrameWord, Plan
+from graphnn.run.native.records import MOST_INPUTS, MOST_OUTPUTS, Context, Door, Plan
 from graphnn.run.native.run_code import emit_run
+from graphnn.run.native.words import FrameWord
 from graphnn.run.native.writer import BOUND, GIVEN, NULL, ONE, ZERO, Code, define
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from graphnn.run.arrays import Array, allocator, is_small
 from graphnn.run.boundary import deviation
 from graphnn.run.manifest import BufferSpec, Manifest
-from graphnn.run.native.records import WORD, Described, Plan, States, filled, place, record
+from graphnn.run.native.records import Described, Plan, States, filled, place, record
+from graphnn.run.native.words import WORD
 from graphnn.run.resolve import Resolved, Shape
 from graphnn.run.states import BoundStates, held_positions
 from graphnn.simplify.expr import INT64_MAX

@@ -1,35 +1,29 @@
 """The memory that Python fills and the native entry reads: records of 64-bit words, each word with a name.
 
 A word is an integer, the address of a Python object or of another record, or a function of the C API. Whoever holds the
-record keeps the objects alive. What `code` emits reads them, `entry` and `plan` fill them, `run/frame.py` owns frames.
+record keeps the objects alive. What `code` emits reads them, `entry` and `plan` fill them; frames (`words`) are
+`run/frame.py`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import IntEnum, auto
+from enum import auto
 from typing import TypeVar
 
 import numpy as np
 
 from graphnn.run.arrays import Array, address
+from graphnn.run.native.words import Words
 
-WORD = 8
 MOST_INPUTS, MOST_OUTPUTS = 32, 32  # of a call that the native entry takes
 STEPS_SYMBOL = "graphnn_steps"  # the loop over steps
 REFUSED = -1  # what it gives after a step that the watch did not make
 
-
-class _Words(IntEnum):
-    @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
-        return count
+_Kind = TypeVar("_Kind", bound=Words)
 
 
-_Kind = TypeVar("_Kind", bound=_Words)
-
-
-class Context(_Words):
+class Context(Words):
     """One per Executable. `FREE` and `PLANS` head linked lists; the rest from `ENTRY` on never changes."""
 
     FREE = auto()  # the first frame that no call is using
@@ -85,7 +79,7 @@ class Context(_Words):
 API = tuple(word.name for word in Context if word.name.startswith("Py") and word is not Context.PyArray_NewFromDescr)
 
 
-class Plan(_Words):
+class Plan(Words):
     """What a call does for input shapes that were resolved before."""
 
     NEXT = auto()
@@ -101,7 +95,7 @@ class Plan(_Words):
     OUTPUTS = auto()
 
 
-class Described(_Words):
+class Described(Words):
     """What one array must be, or will be; its extents follow."""
 
     DTYPE = auto()
@@ -116,7 +110,7 @@ class Described(_Words):
     ALLOCATE = auto()  # what makes a large output, 0 for NumPy itself
 
 
-class States(_Words):
+class States(Words):
     """Where the states lie: pairs (position, address), then pairs (start, end) of those updated, then of all."""
 
     SERIAL = auto()
@@ -125,20 +119,7 @@ class States(_Words):
     HELD = auto()
 
 
-class FrameWord(_Words):
-    """The head of a frame; the output objects of its call, the table of pointers and that of sizes follow."""
-
-    NEXT = auto()
-    ARENA = auto()
-    CAPACITY = auto()
-    PLAN = auto()  # the serial of the plan that its temps and sizes are set for
-    STATES = auto()
-    MADE = auto()  # how many output objects the running call has made
-    LOCKED = auto()
-    SCALAR = auto()  # an output that is returned as a float
-
-
-class Door(_Words):
+class Door(Words):
     """What a function object carries: one per way in to a context."""
 
     CONTEXT = auto()
@@ -151,7 +132,7 @@ class Door(_Words):
     ADDRESSES = auto()  # of their data
 
 
-class StepsWord(_Words):
+class StepsWord(Words):
     """What the loop over steps reads and writes; one per `Steps`. Python may read DONE and write STOP meanwhile."""
 
     ENTRY = auto()  # i64 (ptr buffers, ptr sizes)
@@ -173,7 +154,7 @@ class StepsWord(_Words):
     STOP = auto()  # not 0: return before the next step
 
 
-class RowsWord(_Words):
+class RowsWord(Words):
     """Where batches of an input come from."""
 
     POSITION = auto()  # in the table of pointers

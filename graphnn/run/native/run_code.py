@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from graphnn.emit.writer import Module, Value, constant
 from graphnn.run.native.api import DATA
-from graphnn.run.native.records import Context, Described, FrameWord, Plan
+from graphnn.run.native.records import Context, Described, Plan
 from graphnn.run.native.state_code import enter_states, leave_states
+from graphnn.run.native.words import FrameWord
 from graphnn.run.native.writer import BOUND, GIVEN, NEW_ARRAYS, NULL, ONE, SCALAR, ZERO, Code, define, following_record
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphnn.emit.writer import Value, constant
-from graphnn.run.native.records import Context, FrameWord, Plan, States
+from graphnn.run.native.records import Context, Plan, States
+from graphnn.run.native.words import FrameWord
 from graphnn.run.native.writer import BOUND, NULL, ONE, ZERO, Code, length_of
 from graphnn.simplify.expr import INT64_MAX
 
