@@ -29,7 +29,7 @@ class Frame:
         table, sizes = places_in_frame(manifest)
         self._table, self._sizes = table, sizes
         self.table_address, self.sizes_address = self.address + WORD * table, self.address + WORD * sizes
-        self._arrays = _positions(manifest, "input") + _positions(manifest, "output")
+        self._arrays = [table + at for role in ("input", "output") for at in _positions(manifest, role)]
         self._held_positions = held_positions(manifest)
         self._arena: Array = aligned_empty((0,), _BYTE)
 
@@ -56,7 +56,7 @@ class Frame:
                 words[table + position] = pointer
             words[FrameWord.STATES] = states.serial
         for position, place in zip(self._arrays, addresses, strict=True):
-            words[table + position] = place
+            words[position] = place
 
 
 class Frames:

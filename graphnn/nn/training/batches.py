@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -154,10 +154,10 @@ class Batches:
         augment: Mapping[str, Augment] | None = None,
         background: bool | None = None,
     ) -> None:
-        self._sources, self._batched, self._rows, self._size = arrays, batched, rows, min(size, rows)
+        self._sources: Mapping[str, Any] = arrays
+        self._batched, self._rows, self._size = batched, rows, min(size, rows)
         self._augment, self._background, self._count = augment or {}, background, -(-rows // self._size)
-        self._plain = {name: array for name, array in arrays.items() if is_plain(array)}
-        self.plain = not augment and len(self._plain) == len(arrays)
+        self.plain = not augment and all(map(is_plain, arrays.values()))
         self._buffers: list[Arrays] = []  # made when the first batch is drawn
 
     def __len__(self) -> int:
@@ -209,9 +209,9 @@ class Batches:
             return
         whole, rest = divmod(self._rows, self._size)
         if first < whole:
-            yield Stretch(self._plain, self._batched, self._size, first * self._size, whole - first, order)
+            yield Stretch(self._sources, self._batched, self._size, first * self._size, whole - first, order)
         if rest and first <= whole:
-            yield Stretch(self._plain, self._batched, rest, whole * self._size, 1, order)
+            yield Stretch(self._sources, self._batched, rest, whole * self._size, 1, order)
 
     def _ahead(self) -> int:
         """How many batches are drawn before they are asked for."""
@@ -232,7 +232,7 @@ class Batches:
         return batch, len(chosen)
 
 
-def is_plain(array: npt.NDArray[Any] | Converted) -> TypeGuard[npt.NDArray[Any]]:
+def is_plain(array: npt.NDArray[Any] | Converted) -> bool:
     """Whether native code can read the array as it is, without waiting for a disk."""
     if type(array) is not np.ndarray or array.flags.num & PLAIN != PLAIN:
         return False

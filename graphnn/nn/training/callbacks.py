@@ -8,7 +8,7 @@ gn.Checkpoint    saves the trainer, so that a training that was killed goes on b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +189,7 @@ def as_callbacks(given: Any) -> list[Callback]:
 
     Raises GraphError for what is neither a Callback nor a function.
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise GraphError(f"callbacks= takes a list of callbacks, not {given!r:.40}")
     found = []
     for callback in given:

@@ -30,7 +30,10 @@ class Losses(Sequence[float]):
         """Let these be what comes from number `first` on. No signal handler sees half of it."""
         fresh = array("d")
         fresh.frombytes(values.data.cast("B"))
-        self._values[first:] = fresh
+        if first:
+            self._values[first:] = fresh
+        else:  # without a second copy
+            self._values = fresh
 
     @overload
     def __getitem__(self, place: int, /) -> float: ...

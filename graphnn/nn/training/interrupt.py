@@ -32,8 +32,8 @@ class Interrupts:
         self.stop: Callable[[], None] | None = None
 
     def __enter__(self) -> Interrupts:
-        main = threading.current_thread() is threading.main_thread()
-        if main and getsignal(signal.SIGINT) is signal.default_int_handler:
+        alone = getsignal(signal.SIGINT) is signal.default_int_handler
+        if alone and threading.get_ident() == threading.main_thread().ident:
             set_handler(signal.SIGINT, self._handle)
             self._installed = True
         return self
