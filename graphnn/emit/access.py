@@ -7,6 +7,7 @@ stride of that along r0 is 1, along i0 it is 64, of W[token[i0], r0] along i0 it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform
 from graphnn.schedule.statements import names_in as names_bound
@@ -54,6 +55,7 @@ def offset_of(buffer: Buffer, index: tuple[Expr, ...]) -> Expr:
     return offset
 
 
+@lru_cache(1024)
 def slope(expr: Expr, axis: str) -> Expr | None:
     """How much an int64 expression grows when `axis` grows by one; None where that depends on the axis.
 

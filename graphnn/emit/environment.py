@@ -73,6 +73,7 @@ class Environment:
         self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
         # Of an access by name and offset, what all points have in common, and how far a step of each axis goes.
         self.anchors: dict[tuple[str, Expr], tuple[Value, dict[str, int]]] = {}
+        self.offsets: dict[tuple[str, tuple[Expr, ...]], Expr] = {}  # by buffer and index
         self.mentioned: set[str] = set()  # all names that known values have depended on so far
         self.dropped = 0  # how often known values were dropped
 

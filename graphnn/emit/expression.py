@@ -10,7 +10,7 @@ from graphnn.emit.environment import Environment, Mask
 from graphnn.emit.scalar import emit_cast, emit_scalar
 from graphnn.emit.writer import KNOWN, TRUE, Value, constant, mangle, vector_type
 from graphnn.errors import CompileError
-from graphnn.lower.ir import Stored
+from graphnn.lower.ir import Buffer, Stored
 from graphnn.schedule.affine import folded
 from graphnn.schedule.crossing import always_loaded
 from graphnn.schedule.machine import BYTES
@@ -34,8 +34,7 @@ class Expressions(Environment):
             return value
         if value.ref.startswith("%"):
             return self.writer.splat(value, self.lanes)
-        items = ", ".join([str(value)] * self.lanes)
-        return Value(vector_type(value.type, self.lanes), f"<{items}>")
+        return Value(vector_type(value.type, self.lanes), f"splat ({value})")
 
     def varies(self, e: Expr) -> bool:
         """Whether the lanes may hold different values of `e`."""
@@ -163,7 +162,7 @@ class Expressions(Environment):
     def load(self, e: Load) -> Value:
         """Uniform index: a scalar load. Unit stride: a vector load. Else a gather. A mask is honoured by each."""
         buffer = self.buffers[e.buffer].buffer
-        offset = offset_of(buffer, e.index)
+        offset = self.offset(buffer, e.index)
         element, mask = MEMORY[buffer.stored], self.mask
         lanes = self.lanes if self.varies(offset) else 1
         memory, align = vector_type(element, lanes), BYTES[buffer.stored]
@@ -188,7 +187,7 @@ class Expressions(Environment):
     def store(self, name: str, index: tuple[Expr, ...], value: Expr) -> None:
         """Store one element a lane. A uniform index in vector code would make the lanes depend on each other."""
         w, buffer = self.writer, self.buffers[name].buffer
-        offset = offset_of(buffer, index)
+        offset = self.offset(buffer, index)
         element, align = MEMORY[buffer.stored], BYTES[buffer.stored]
         if self.lanes > 1 and not self.varies(offset):
             raise CompileError(f"the lanes of vector axis {self.vector_axis!r} all store to one element of {name!r}")
@@ -208,6 +207,13 @@ class Expressions(Environment):
             self.masked_store(result, self.addresses(name, offset), align)
         self.forget(frozenset((f"@{name}",)))
 
+    def offset(self, buffer: Buffer, index: tuple[Expr, ...]) -> Expr:
+        """`offset_of`, the same object for an index that comes again: what was found about it stays with it."""
+        place = buffer.name, index
+        if place not in self.offsets:
+            self.offsets[place] = offset_of(buffer, index)
+        return self.offsets[place]
+
     def is_contiguous(self, offset: Expr) -> bool:
         """Whether neighbouring lanes address neighbouring elements."""
         assert self.vector_axis is not None
@@ -224,7 +230,7 @@ class Expressions(Environment):
         anchors = {}
         for access in dict.fromkeys(found):
             buffer = self.buffers[access.buffer].buffer
-            offset = offset_of(buffer, access.index)
+            offset = self.offset(buffer, access.index)
             steps = {name: slope(offset, name) for name in axes if name in names_in(offset)}
             numbers = {name: int(step.value) for name, step in steps.items() if isinstance(step, Const)}
             if not numbers or len(numbers) < len(steps):

@@ -64,7 +64,7 @@ def constant(type_: str, value: float | int | bool) -> Value:
     """A constant of a scalar type, or the same constant in every lane."""
     element, lanes = element_type(type_), lanes_of(type_)
     scalar = literal(element, value)
-    return Value(type_, scalar if lanes == 1 else "<" + ", ".join([f"{element} {scalar}"] * lanes) + ">")
+    return Value(type_, scalar if lanes == 1 else f"splat ({element} {scalar})")
 
 
 @dataclass(slots=True)
