@@ -21,10 +21,11 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
-from graphnn.declare.notation import IntegerEntry
+from graphnn.declare.notation import Entry, IntegerEntry
 
 _INEQUALITIES = (sympy.Ge, sympy.Gt, sympy.Le, sympy.Lt)
 _REVERSED = dict(zip(_INEQUALITIES, (sympy.Le, sympy.Lt, sympy.Ge, sympy.Gt), strict=True))
+_PLAIN = (Entry, sympy.Symbol, sympy.Rational)  # sides of a condition that have no sign to move
 _VALUE = sympy.Symbol("value", real=True)
 
 
@@ -124,6 +125,8 @@ def _written(condition: Boolean) -> Boolean:
     """A condition as `Piecewise` writes it: i + r - 2 >= 0 is i + r >= 2."""
     if isinstance(condition, BooleanAtom):
         return condition
+    if isinstance(condition, Relational) and all(isinstance(a, _PLAIN) for a in condition.args):
+        return condition.canonical
     if isinstance(condition, sympy.And):
         parts = tuple(map(_written, condition.args))
         return condition if parts == condition.args else _written(sympy.And(*parts))

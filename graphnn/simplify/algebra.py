@@ -210,6 +210,8 @@ def _symbol(atom: sympy.Expr, atoms: dict[sympy.Expr, sympy.Symbol]) -> sympy.Sy
 def _spread(fraction: sympy.Expr) -> list[sympy.Expr]:
     """(e - d*s)/(n*s) -> e/(n*s) - d/n -> (e/s - d)/n: term by term, then with the common factor in front."""
     numerator, denominator = sympy.fraction(fraction)
+    if not (numerator.has(sympy.Add) or denominator.has(sympy.Add)):
+        return []  # one term over one term
     terms = sympy.Add.make_args(sympy.expand(numerator))
     if len(terms) > 12:
         return []

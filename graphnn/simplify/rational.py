@@ -7,6 +7,7 @@ the ring of polynomials nothing is asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
 from sympy.polys.rings import PolyElement, sring
@@ -19,13 +20,20 @@ def cancel(expr: sympy.Expr) -> sympy.Expr:
     """`sympy.cancel(sympy.together(expr))`: P/Q without a common factor, the leading coefficient of Q positive."""
     if not expr.args:
         return expr
-    symbols = sorted(expr.free_symbols, key=lambda symbol: str(symbol.name))
+    symbols = expr.free_symbols
     if symbols and _is_rational(expr):
-        numerator, denominator = _quotient(expr, dict(zip(symbols, sring(symbols)[1], strict=True)))
+        numerator, denominator = _quotient(expr, _generators(frozenset(symbols)))
         if denominator:
             above, below = numerator.cancel(denominator)
             return above.as_expr() / below.as_expr()
     return sympy.cancel(sympy.together(expr))
+
+
+@lru_cache(2**8)
+def _generators(symbols: frozenset[sympy.Symbol]) -> dict[sympy.Symbol, PolyElement]:
+    """Symbols as elements of one ring, in sympy's order of generators."""
+    named = sorted(symbols, key=lambda symbol: str(symbol.name))
+    return dict(zip(named, sring(named)[1], strict=True))
 
 
 def _is_rational(expr: sympy.Expr) -> bool:

@@ -92,7 +92,8 @@ def assignment_of(
 @lru_cache(2**12)
 def entries(expr: sympy.Basic) -> tuple[Entry, ...]:
     """All accesses in an expression, in a fixed order."""
-    return tuple(sorted(expr.atoms(Entry), key=sympy.default_sort_key))
+    found = expr.atoms(Entry)
+    return tuple(sorted(found, key=sympy.default_sort_key) if len(found) > 1 else found)
 
 
 def is_reindex(assignment: Assignment) -> bool:

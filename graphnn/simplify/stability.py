@@ -17,6 +17,7 @@ from typing import Any
 
 import sympy
 
+from graphnn.declare.notation import Entry
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.declare.substitute import substitute
 from graphnn.simplify.algebra import map_bottom_up, map_top_down
@@ -33,7 +34,7 @@ def softplus(argument: sympy.Expr) -> sympy.Expr:
 
 def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
     """exp(j*u)/(1 + A*exp(u))**k, 0 <= j <= k -> sigmoid(v)**j * sigmoid(-v)**(k-j) / A**j with v = u + log A."""
-    if not (expr.is_Mul or expr.is_Pow):
+    if not _has_divisor(expr):
         return expr
     number, quotient = _apart(expr)
     for factor in sympy.Mul.make_args(quotient):
@@ -53,6 +54,14 @@ def rewrite_logistic(expr: sympy.Expr) -> sympy.Expr:
         product = Sigmoid(shift) ** exponent * Sigmoid(-shift) ** (-power - exponent)
         return number * rewrite_logistic(rest * scale ** (-exponent) * product)
     return expr
+
+
+def _has_divisor(expr: sympy.Expr) -> bool:
+    """Whether a product is divided by a sum of two terms, as sigmoid and tanh are."""
+    return any(
+        f.is_Pow and f.exp.is_Integer and f.exp.is_negative and f.base.is_Add and len(f.base.args) == 2
+        for f in sympy.Mul.make_args(expr)
+    )
 
 
 def _apart(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
@@ -97,7 +106,7 @@ def rewrite_tanh(expr: sympy.Expr) -> sympy.Expr:
 
     (E**2 - 1)/(E**2 + 1) -> tanh(u): the same after cancellation.
     """
-    if not (expr.is_Mul or expr.is_Pow) or not expr.has(sympy.exp):
+    if not _has_divisor(expr) or not expr.has(sympy.exp):
         return expr
     number, quotient = _apart(expr)
     for factor in sympy.Mul.make_args(quotient):
@@ -181,7 +190,7 @@ def rewrite_log_product(expr: sympy.Expr) -> sympy.Expr:
     if not isinstance(expr, sympy.log):
         return expr
     outside, inside = sympy.S.Zero, sympy.S.One
-    for factor in sympy.Mul.make_args(sympy.powsimp(expr.args[0])):
+    for factor in sympy.Mul.make_args(_joined(expr.args[0])):
         base, power = factor.as_base_exp()
         if isinstance(factor, sympy.exp):
             outside += factor.args[0]
@@ -193,6 +202,18 @@ def rewrite_log_product(expr: sympy.Expr) -> sympy.Expr:
     if power.is_Integer and power % 2 == 1 and power != 1:  # log(1/s) and -log(s) agree, NaN for s < 0 included
         outside, inside = outside + power * sympy.log(base), sympy.S.One
     return expr if outside == 0 else outside + (sympy.log(inside) if inside != 1 else 0)
+
+
+def _joined(product: sympy.Expr) -> sympy.Expr:
+    """exp(a)*exp(b)/x -> exp(a + b)/x. One exponential has nothing to be joined to."""
+    powers = [
+        f for f in sympy.Mul.make_args(product) if not (f.is_Rational or isinstance(f, Entry) or _is_reciprocal(f))
+    ]
+    return product if len(powers) == 1 and isinstance(powers[0], sympy.exp) else sympy.powsimp(product)
+
+
+def _is_reciprocal(factor: sympy.Expr) -> bool:
+    return bool(factor.is_Pow and factor.exp == -1 and isinstance(factor.base, Entry))
 
 
 def rewrite_softplus(expr: sympy.Expr) -> sympy.Expr:
