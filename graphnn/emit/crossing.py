@@ -138,6 +138,8 @@ class _Columns:
             row_mask = None if inside is None else Mask(inside, occupied=False)
             with context.axis(across, row), context.lockstep(along, first, lanes, row_mask):
                 rows.append(context.value(self.load))
+            if context.declared[self.load.buffer].local_to:
+                continue
             # The rows of the next lanes: no hardware follows lines of so many rows. Memory halved the speed without.
             ahead = w.binary("add", row, constant("i64", lanes))
             with context.axis(across, ahead), context.lockstep(along, first, lanes):

@@ -69,6 +69,8 @@ class Environment:
         self.varying: frozenset[str] = frozenset()
         # Buffers whose vectors are whole cache lines here, and go past the caches.
         self.past_cache: frozenset[str] = frozenset()
+        # Where the parts of local buffers are, by name and by the lanes that have one each.
+        self.stacks: dict[tuple[str, int], Value] = {}
         # Values computed on every path to here, by expression and lanes, and the names that they depend on.
         self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
         # Of an access by name and offset, what all points have in common, and how far a step of each axis goes.

@@ -29,10 +29,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`body` reads and writes `slices`, in the order of their first appearance. Equal keys mean equal code."""
+    """`body` reads and writes `slices`, in the order of their first appearance, and `local` buffers.
+
+    Equal keys mean equal code.
+    """
 
     key: tuple[object, ...]
     slices: tuple[Slice, ...]
+    local: tuple[Buffer, ...]
     body: Body
 
 
@@ -43,12 +47,15 @@ def form_of(body: Body, buffers: Sequence[Buffer], sliced: bool = True) -> Form:
     body = _from_corners(body, corners)
     spelling = _Spelling({name: buffers[position] for name, position in positions.items()})
     spelling.body(body)
-    slices = []
+    slices, local = list[Slice](), list[Buffer]()
     for name in spelling.arrays:
         buffer = buffers[positions[name]]
+        if buffer.local_to:
+            local.append(buffer)
+            continue
         corner = corners.get(name, (0,) * len(buffer.shape))
         slices.append(Slice(positions[name], offset_of(buffer, tuple(map(index_constant, corner)))))
-    return Form(tuple(spelling.tokens), tuple(slices), body)
+    return Form(tuple(spelling.tokens), tuple(slices), tuple(local), body)
 
 
 def _corners(body: Body) -> dict[str, tuple[int, ...]]:
@@ -106,6 +113,7 @@ class _Spelling:
         if new:
             buffer = self.buffers[name]
             self.tokens += (buffer.dtype, buffer.narrow, buffer.streamed, buffer.shape, buffer.layout)
+            self.tokens.append(self.names.get(buffer.local_to))
 
     def body(self, body: Body) -> None:
         self.tokens.append(len(body))

@@ -11,6 +11,7 @@ from graphnn.emit.crossing import emit_by_rows
 from graphnn.emit.environment import Mask
 from graphnn.emit.expression import LINE
 from graphnn.emit.folds import CHAINS, Folds
+from graphnn.emit.local import parts_on_stack
 from graphnn.emit.tile import emit_contract
 from graphnn.emit.transform import emit_transform
 from graphnn.emit.transpose import crossing_loads, emit_crossing
@@ -88,7 +89,8 @@ class EmitContext(Folds):
         if emit_by_rows(self, loop):
             return
         lo, hi = self.value(loop.lo), self.value(loop.hi)
-        with self.around(loop), self.loop(loop.axis, lo, hi, changed=written_by(loop.body)):
+        changed = written_by(loop.body)
+        with self.around(loop), self.loop(loop.axis, lo, hi, changed=changed), parts_on_stack(self, loop):
             self.statements(loop.body)
 
     @contextmanager
@@ -135,7 +137,12 @@ class EmitContext(Folds):
         if bodies:
             self.whole_vectors(loop, lo, full, lanes)
         if ragged:
-            with w.when(w.compare("icmp slt", full, hi)), self.scope(changed), self.lockstep(loop.axis, full, lanes):
+            with (
+                w.when(w.compare("icmp slt", full, hi)),
+                self.scope(changed),
+                self.lockstep(loop.axis, full, lanes),
+                parts_on_stack(self, loop),
+            ):
                 positions = w.binary("add", self.widen(full), self.iota())
                 running = w.compare("icmp slt", positions, self.widen(hi))
                 self.mask = Mask(running, occupied=True, first=w.binary("sub", hi, full))
@@ -176,6 +183,7 @@ class EmitContext(Folds):
             self.scope(written_by(loop.body)),
             self.writer.loop(lo, hi, step=lanes) as handle,
             self.lockstep(loop.axis, handle.index, lanes),
+            parts_on_stack(self, loop),
         ):
             self.statements(loop.body)
 

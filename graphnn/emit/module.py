@@ -181,7 +181,8 @@ def emit_kernel(unit: Unit, program: Program, name: str, form: Form, division: D
     buffers, but what one of them writes no other touches before the next barrier.)
     """
     body, written = form.body, written_by(form.body)
-    bound: dict[str, Bound] = {}
+    # A local buffer begins somewhere only inside of its loop.
+    bound = {buffer.name: Bound(buffer, Value("ptr", "poison")) for buffer in form.local}
     parameters: list[str] = []
     for k, part in enumerate(form.slices):
         buffer = program.buffers[part.position]

@@ -24,7 +24,7 @@ from graphnn.lower.ir import Buffer, For, Let, Stmt, Store
 from graphnn.schedule.affine import ZERO, integer
 from graphnn.schedule.cost import CHEAP, WEIGHTS
 from graphnn.schedule.crossing import always_loaded
-from graphnn.schedule.statements import own_expressions
+from graphnn.schedule.statements import accesses, own_expressions
 from graphnn.simplify.expr import Expr, Load, Op, index_constant, walk
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def crossing_loads(buffers: Mapping[str, Buffer], loop: For) -> tuple[Load, ...]
     if not all(isinstance(s, Let | Store) for s in inner.body):
         return ()
     moving = any(loop.axis in names_in(bound) for bound in (inner.lo, inner.hi))
-    if moving or not _is_light(inner.body):
+    local = any(buffers[a.buffer].local_to for a in accesses(inner.body))
+    if moving or local or not _is_light(inner.body):
         return ()
     found = dict.fromkeys(
         load

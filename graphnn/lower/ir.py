@@ -56,7 +56,8 @@ class Buffer:
 
     `also` names the arrays that live in it one after the other, beside the one that gave it its name. A `narrow` one
     holds int64 numbers of which each lies in -128 .. 127, and takes a byte of memory. A `streamed` one is written past
-    the caches.
+    the caches. Of a temp that is `local_to` an axis, each iteration of that loop has its own part, at that axis and at
+    those of the loops around it, and the part is on the stack while that iteration runs.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Buffer:
     also: tuple[str, ...] = ()
     narrow: bool = False
     streamed: bool = False
+    local_to: str = ""
 
     @property
     def stored(self) -> Stored:

@@ -84,6 +84,7 @@ def _buffer(buffer: Buffer) -> str:
     layout = "" if row_major else f" layout ({', '.join(map(str, buffer.layout))})"
     also = f", also {', '.join(buffer.also)}" if buffer.also else ""
     memory = " in bytes" if buffer.narrow else " past the caches" if buffer.streamed else ""
+    memory += f" on the stack in {buffer.local_to}" if buffer.local_to else ""
     return f"{buffer.role} {buffer.name}: {buffer.dtype}[{shape}]{memory}{layout}{also}"
 
 

@@ -4,7 +4,8 @@ Names: buffers, sizes, axes and locals exist where they are used and are bound o
 `types.py`. Statements: nothing stores into an input, a fold's or loop's bounds are the same in every lane of a
 vector axis, the factors of a Contract do not depend on the other factor's axis, its last range fills its lanes. Each
 row of a Transform's matrices has as many numbers, not all of them 0.
-Prepared buffers: what writes them comes first, and depends on nothing that may differ between two calls.
+Prepared buffers: what writes them comes first, and depends on nothing that may differ between two calls. Buffers that
+are local to a loop: no two iterations touch one element.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from graphnn.errors import CompileError
 from graphnn.lower.affine import Affine, affine
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Fold, For, If, Let, Program, Stmt, Store, Transform, Way
+from graphnn.lower.parts import Parts
 from graphnn.lower.printer import header
 from graphnn.lower.types import check_operation
 from graphnn.simplify.expr import (
@@ -52,6 +54,8 @@ def verify(program: Program) -> None:
 
 
 def _check_buffer(buffer: Buffer, program: Program) -> None:
+    if buffer.local_to and buffer.role != "temp":
+        raise CompileError(f"buffer {buffer.name}: no {buffer.role} is local to a loop")
     if sorted(buffer.layout) != list(range(len(buffer.shape))):
         raise CompileError(
             f"buffer {buffer.name}: the layout {buffer.layout} is not a permutation of its {len(buffer.shape)} axes"
@@ -103,6 +107,8 @@ class _Scope:
     locals: dict[str, DType] = field(default_factory=dict)
     varying: frozenset[str] = frozenset()
     uses: _Uses = field(default_factory=_Uses)
+    loops: tuple[For, ...] = ()
+    parts: Parts = field(default_factory=Parts)
 
     def program(self, body: Iterable[Stmt]) -> None:
         found: list[tuple[Stmt, _Uses]] = []
@@ -135,7 +141,7 @@ class _Scope:
             case For(axis=axis, lo=lo, hi=hi, body=body, kind=kind):
                 if kind not in KINDS:
                     raise CompileError(f"{where} the kind {kind} is none of {', '.join(KINDS)}")
-                inside = self.bound((Range(axis, lo, hi),), where)
+                inside = replace(self.bound((Range(axis, lo, hi),), where), loops=(*self.loops, stmt))
                 if kind == "vector":
                     inside = replace(inside, varying=inside.varying | {axis})
                 inside.block(body)
@@ -235,6 +241,8 @@ class _Scope:
             )
         for i in index:
             self.expect(i, "int64", f"index of {buffer}", where)
+        if found.local_to:
+            self.parts.check(found, index, self.loops, where)
         return found
 
     def expect(self, expr: Expr, dtype: DType, what: str, where: _Place) -> None:

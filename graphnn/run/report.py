@@ -18,6 +18,8 @@ def memory_table(manifest: Manifest) -> str:
     t0      float32[64, 10]   2560      0 to 2       0
       then t3
     arena: 2560 bytes, 5120 without sharing, 2560 in use at the peak, in statement 1
+    on the stack, the part of each iteration while it runs:
+      softmax.terms: float32[N, 64]
     prepared once for each version of the state, 8192 bytes:
       W.packed: float32[64, 32], 8192 bytes
 
@@ -41,7 +43,18 @@ def memory_table(manifest: Manifest) -> str:
         lines.append("  ".join(cells).rstrip())
         if n:
             lines += [f"  then {_short(name)}" for name in specs[lifetimes[n - 1].name].also]
-    return "\n".join([*lines, _summary(manifest, total), *_prepared(manifest)]) + "\n"
+    return "\n".join([*lines, _summary(manifest, total), *_on_stack(manifest), *_prepared(manifest)]) + "\n"
+
+
+def _on_stack(manifest: Manifest) -> list[str]:
+    """The temps that the arena doesn't hold."""
+    planned = {lifetime.name for lifetime in manifest.memory.lifetimes}
+    lines = [
+        f"  {_short(b.name)}: {b.dtype}[{', '.join(map(text, b.shape))}]"
+        for b in manifest.of("temp")
+        if b.name not in planned
+    ]
+    return ["on the stack, the part of each iteration while it runs:", *lines] if lines else []
 
 
 def _prepared(manifest: Manifest) -> list[str]:

@@ -83,7 +83,7 @@ class MemoryPlan:
 def plan(program: Program) -> MemoryPlan:
     """The lifetime of each temp buffer of a program: from the first to the last top-level statement that touches it.
 
-    A buffer that no statement touches is left out.
+    A buffer that no statement touches, or that is on the stack, is left out.
     """
     from graphnn.schedule.reorder import Effects  # a compiled program has its plan, and needs no statements
 
@@ -96,7 +96,7 @@ def plan(program: Program) -> MemoryPlan:
         tuple(
             Lifetime(b.name, BYTES[b.stored], b.shape, touched[b.name][0], touched[b.name][-1])
             for b in program.buffers
-            if b.role == "temp" and b.name in touched
+            if b.role == "temp" and b.name in touched and not b.local_to
         )
     )
 

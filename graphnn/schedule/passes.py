@@ -17,6 +17,7 @@ from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.kept_terms import keep_terms
 from graphnn.schedule.layout import permute_layouts
+from graphnn.schedule.local import keep_local
 from graphnn.schedule.machine import Machine
 from graphnn.schedule.narrow import narrow
 from graphnn.schedule.panels import block_panels
@@ -39,8 +40,9 @@ class Pass(NamedTuple):
 # their producers; stores reach their states before fusion, so that an update joins the contraction that computes its
 # gradient; layouts are set before fusion, so that nests agree on their lanes; correlations are filtered after it, so
 # that what follows them is computed tile by tile, too; panels and streams are for what is a contraction then. What
-# outlives a call is set apart when all statements are made. Arrays take each other's place late: the other passes
-# rely on one name for each. What is then written once may go past the caches.
+# outlives a call is set apart when all statements are made. What an iteration keeps for itself then needs no memory.
+# Arrays take each other's place late: the other passes rely on one name for each. What is then written once may go
+# past the caches.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -57,6 +59,7 @@ PASSES = (
     Pass("vectorise", vectorise),
     Pass("prepare", prepare),
     Pass("narrow", narrow),
+    Pass("local", keep_local),
     Pass("reuse", reuse),
     Pass("past_cache", store_past_cache),
 )

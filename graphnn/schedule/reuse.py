@@ -52,7 +52,11 @@ def _lives(body: Sequence[Stmt]) -> dict[str, tuple[int, int]]:
 
 
 def _alike(old: Buffer, new: Buffer) -> bool:
-    return old.role == "temp" and (old.stored, old.shape, old.layout) == (new.stored, new.shape, new.layout)
+    return old.role == "temp" and _storage(old) == _storage(new)
+
+
+def _storage(buffer: Buffer) -> tuple[object, ...]:
+    return buffer.stored, buffer.shape, buffer.layout, buffer.local_to
 
 
 def _replaces(stmt: Stmt, old: str, new: str) -> bool:

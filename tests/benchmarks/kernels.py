@@ -111,7 +111,8 @@ def measure(work: Net, budget: float, disable: Collection[str] = ()) -> list[Ker
     offsets, length = plan(program).offsets({})
     arena = aligned_empty((length,), np.dtype(np.uint8))
     places = [
-        address(arena) + offsets[b.name] if b.role == "temp" else address(arrays[b.name]) for b in program.buffers
+        address(arena) + offsets.get(b.name, 0) if b.role == "temp" else address(arrays[b.name])
+        for b in program.buffers
     ]
     pointers = (ctypes.c_void_p * len(places))(*places)
     # A statement by itself must not need a scalar that another one binds.

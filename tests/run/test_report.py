@@ -8,12 +8,12 @@ import graphnn as gn
 
 
 def chain(n):
-    """A column of x, twice through a sum of its neighbours: arrays that cannot stay in registers."""
+    """Products of matrices, each of the one before: arrays that two statements use."""
     net = gn.Network("chain")
-    x = net.input("x", (n, 40))
-    h = gn.exp(x)
-    centred = h - gn.mean(h * h, axis=1, keepdims=True)
-    return gn.compile(centred / gn.sum(centred * centred, axis=1, keepdims=True), cache=False)
+    h, w = net.input("x", (n, 40)), net.input("w", (40, 40))
+    for _ in range(3):
+        h = gn.matmul(gn.exp(h), w)
+    return gn.compile(h, cache=False)
 
 
 def test_known_sizes_give_bytes_and_places():
@@ -33,6 +33,15 @@ def test_sizes_of_the_call_are_known_at_the_call():
     text = chain("N").memory
     assert text.splitlines()[-1] == "arena: known at the call"
     assert "float32[N" in text
+
+
+def test_what_is_on_the_stack_is_told_apart():
+    """The exponentials of a softmax, which each row keeps for itself."""
+    net = gn.Network()
+    lines = gn.compile(gn.softmax(net.input("x", (40, 64))), cache=False).memory.splitlines()
+    assert lines[1] == "arena: 0 bytes"
+    assert lines[2].startswith("on the stack")
+    assert [line.rsplit(": ", 1)[1] for line in lines[3:]] == ["float32[40, 64]"]
 
 
 def test_a_program_without_temps_has_an_empty_arena():

@@ -29,7 +29,8 @@ def run_program(program: Program, given: Mapping[str, Array]) -> dict[str, Array
     arena = aligned_empty((length,), np.dtype(np.uint8))
     arena[:] = 0xFF
     places = [
-        address(arena) + offsets[b.name] if b.role == "temp" else address(arrays[b.name]) for b in program.buffers
+        address(arena) + offsets.get(b.name, 0) if b.role == "temp" else address(arrays[b.name])
+        for b in program.buffers
     ]
     emitted = emit(program, host())
     code, table = compile_object(emitted.text, host()), (ctypes.c_void_p * len(places))(*places)

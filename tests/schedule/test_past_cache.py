@@ -46,11 +46,20 @@ def test_what_stays_in_the_caches(before):
     assert streamed(before) == []
 
 
-def test_what_is_read_again_stays_in_the_caches():
-    """A softmax keeps its exponentials where it stores."""
+def softmax():
+    """y[i, j] = exp(x[i, j]) / sum over r of exp(x[i, r]), by rows in the lanes."""
     top = op("exp", load("x", "i", "r"))
     shape = (2**18, 64)
     arrays = [array("x", "input", *shape), array("t", "temp", shape[0]), array("y", "output", *shape)]
     last = op("div", op("exp", load("x", "i", "j")), load("t", "i"))
     formulas = [("t", {"i": shape[0]}, total(top, r=64)), ("y", {"i": shape[0], "j": 64}, last)]
-    assert streamed(program(arrays, formulas, sizes=())) == []
+    return program(arrays, formulas, sizes=())
+
+
+def test_rows_in_the_lanes_go_past_the_caches():
+    assert streamed(softmax()) == ["y"]
+
+
+def test_what_is_read_again_stays_in_the_caches():
+    """Without parts of its own, an iteration keeps the exponentials where it stores the quotients."""
+    assert not any(b.streamed for b in schedule(softmax(), disable=["local"]).buffers)
