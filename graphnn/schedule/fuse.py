@@ -12,7 +12,7 @@ from graphnn.schedule.cost import CostModel
 from graphnn.schedule.forward import forward_stores
 from graphnn.schedule.loops import least_cost
 from graphnn.schedule.machine import Machine
-from graphnn.schedule.match import Match, match_loops
+from graphnn.schedule.match import Common, Match, common_loops
 from graphnn.schedule.nest import Nest, wrap
 from graphnn.schedule.prepare import settled_buffers
 from graphnn.schedule.reorder import Effects, Order, Place, Placed
@@ -52,8 +52,9 @@ class Fuser:
         self.settled = settled_buffers(program)
         self.names = names_in(program.body) | set(program.sizes)
         self.loads = _count(accesses(program.body))
-        # By identity; the statement is kept, so that its id stays its own.
+        # By identity; statements are kept, so that their ids stay their own.
         self.costs: dict[int, tuple[Stmt, float]] = {}
+        self.common: dict[tuple[int, int], tuple[Effects, Effects, Common | None]] = {}
 
     def fuse(self, body: Body) -> Body:
         """The body with its statements fused, consumers in order, each with its nearest producer first."""
@@ -95,12 +96,20 @@ class Fuser:
         often = [e for e in (first, second) if not e.writes or not e.writes <= self.settled]
         return sum(self._cost(e.stmt) for e in often or (first, second))
 
+    def _common(self, first: Effects, second: Effects) -> Common | None:
+        """`common_loops`, which is asked about the same statements again whenever others join them."""
+        pair = id(first.stmt), id(second.stmt)
+        if pair not in self.common:
+            self.common[pair] = first, second, common_loops(first, second)
+        return self.common[pair][2]
+
     def _merge(self, first: Effects, second: Effects, whole: bool) -> Stmt | None:
         """The two as one statement, where that is legal and pays; with `whole`, only if all their loops are common."""
-        taken = set(self.names)
-        match = match_loops(first, second, taken)
-        if match is None or (whole and not (match.complete and match.contract is None)):
+        common = self._common(first, second)
+        if common is None or (whole and (common.epilogue or not common.complete)):
             return None
+        taken = set(self.names)
+        match = common.match(taken)
         body = forward_stores(_inside(match), taken)
         own = _count((*first.accesses, *second.accesses))
         dead = frozenset(t for t in self.temps & writes(body) if self.loads[t] == own[t])
@@ -113,7 +122,7 @@ class Fuser:
             self.settled -= writes((merged,))
         self.loads.subtract(own)
         self.loads.update(_count(accesses((merged,))))
-        if match.contract is None and not match.complete:
+        if not common.complete:
             merged = _around(match, self.fuse(body))
         return merged
 

@@ -25,51 +25,75 @@ class Match:
     loops: tuple[Range, ...]
     contract: Contract | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The loops that two statements can share, as the first one has them, and their axes in the second -> in the first.
+
+    Where `epilogue` is true, one of the two is a contraction whose epilogue both bodies form.
+    """
+
+    first: Stmt
+    second: Stmt
+    loops: tuple[Range, ...]
+    axes: dict[str, str]
+    epilogue: bool = False
+
     @property
     def complete(self) -> bool:
-        return len(self.loops) == len(self.first.loops) == len(self.second.loops)
+        return len(self.loops) == len(peel(self.first).loops) == len(peel(self.second).loops)
+
+    def match(self, taken: set[str]) -> Match:
+        """The nests under common names. Names of the second that clash are made fresh and added to `taken`."""
+        clashes = names_in((self.first,)) & names_in((self.second,))
+        apart = {name: fresh_name(name, taken) for name in sorted(clashes)}
+        (renamed,) = rename((self.second,), apart | self.axes)
+        first, second = peel(self.first), peel(renamed)
+        if not self.epilogue:
+            return Match(first, second, self.loops)
+        nest = first if first.contract is not None else second
+        return Match(first, second, nest.loops, nest.contract)
 
 
-def match_loops(first: Effects, second: Effects, taken: set[str]) -> Match | None:
+def common_loops(first: Effects, second: Effects) -> Common | None:
     """All loops, in any order, if the two nests can share them, else the longest common prefix; None if there is none.
 
     A loop of the first and one of the second are common where they have the same bounds, may be moved to that depth,
     and every two conflicting accesses are pinned by their axis. A prefix is taken as it is: an interchange there would
-    trade a walk along memory, or a parallel loop, for it. Names of the second that clash with the first are made
-    fresh and added to `taken`.
+    trade a walk along memory, or a parallel loop, for it.
     """
     a, b = peel(first.stmt), peel(second.stmt)
     if not any(_same_bounds(p, c, {}) for p in a.loops for c in b.loops):
         return None
-    clashes = names_in((first.stmt,)) & names_in((second.stmt,))
-    pair = _Pair.of(first, second, {name: fresh_name(name, taken) for name in sorted(clashes)})
+    pair = _Pair.of(first, second)
     whole = _match(pair)
     if whole is None or (whole.complete and a.contract is None and b.contract is None):
         return whole
-    return _as_epilogue(whole) or _match(pair, prefix=True)
+    return replace(whole, epilogue=True) if _may_be_epilogue(whole) else _match(pair, prefix=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two nests, the fresh names of the second one, and its loops, conflicts and extents under those names."""
+    """Two statements, other names for what both bind, and conflicts and extents under those names."""
 
-    first: Nest
-    second: Nest
-    stmt: Stmt  # the second one
+    first: Stmt
+    second: Stmt
     apart: dict[str, str]
     conflicts: list[tuple[Access, Access]]
     extents: Extents
 
     @classmethod
-    def of(cls, first: Effects, second: Effects, apart: dict[str, str]) -> _Pair:
+    def of(cls, first: Effects, second: Effects) -> _Pair:
+        clashes = names_in((first.stmt,)) & names_in((second.stmt,))
+        apart = {name: f"{name}'" for name in clashes}  # no name has a prime
         axes = _axes_named(apart)
         met = [(x, _placed(y, axes)) for x, y in conflicts(first.accesses, second.accesses)]
         inside = {apart.get(name, name): extent for name, extent in extents_inside((second.stmt,)).items()}
         extents = extents_inside((first.stmt,)) | inside
-        return cls(peel(first.stmt), peel(second.stmt), second.stmt, apart, met, extents)
+        return cls(first.stmt, second.stmt, apart, met, extents)
 
     def renamed(self, r: Range) -> Range:
-        """A loop of the second one under its fresh names."""
+        """A loop of the second one under its other name."""
         axes = _axes_named(self.apart)
         return Range(self.apart.get(r.axis, r.axis), place_axes(r.lo, axes), place_axes(r.hi, axes))
 
@@ -84,12 +108,12 @@ def _placed(access: Access, axes: dict[str, Expr]) -> Access:
     return access if all(map(is_, index, access.index)) else replace(access, index=index)
 
 
-def _match(pair: _Pair, prefix: bool = False) -> Match | None:
+def _match(pair: _Pair, prefix: bool = False) -> Common | None:
     """Match loops greedily from the outside in; each must pin all conflicts given those outside of it.
 
     With `prefix`, only in the order in which they are, and without the m and n of a contraction.
     """
-    a, b = pair.first, pair.second
+    a, b = peel(pair.first), peel(pair.second)
     left_a, left_b = list(a.outer if prefix else a.loops), list(b.outer if prefix else b.loops)
     fresh = {loop.axis: pair.renamed(loop) for loop in left_b}
     common: list[Range] = []
@@ -117,8 +141,8 @@ def _match(pair: _Pair, prefix: bool = False) -> Match | None:
         left_b.remove(c)
     if not common:
         return None
-    (renamed,) = rename((pair.stmt,), pair.apart | {old: names[r.axis] for old, r in fresh.items() if r.axis in names})
-    return Match(a, peel(renamed), tuple(common))
+    axes = {old: names[r.axis] for old, r in fresh.items() if r.axis in names}
+    return Common(pair.first, pair.second, tuple(common), axes)
 
 
 def _same_bounds(p: Range, c: Range, names: dict[str, str]) -> bool:
@@ -147,14 +171,13 @@ def _without(axes: Extents, common: list[Range]) -> Extents:
     return {name: extent for name, extent in axes.items() if name not in shared}
 
 
-def _as_epilogue(match: Match) -> Match | None:
-    """The match as one contraction with both bodies, where one nest is a contraction and the other pointwise."""
-    nest, other = (match.first, match.second) if match.first.contract else (match.second, match.first)
-    if not match.complete or nest.contract is None or other.contract is not None:
-        return None
+def _may_be_epilogue(common: Common) -> bool:
+    """Whether the two are one contraction with both bodies: one nest is a contraction, the other pointwise."""
+    first, second = peel(common.first), peel(common.second)
+    nest, other = (first, second) if first.contract else (second, first)
+    if not common.complete or nest.contract is None or other.contract is not None:
+        return False
     if not all(isinstance(s, Let | Store) for s in other.body):
-        return None
+        return False
     operands = reads((nest.contract,)) - reads(nest.body)
-    if operands & writes(other.body):
-        return None
-    return replace(match, loops=nest.loops, contract=nest.contract)
+    return operands.isdisjoint(writes(other.body))
