@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 from graphnn.emit.access import bound_by, expressions_in, invariants, names_in, offset_of, slope, written_by
 from graphnn.emit.environment import Mask
 from graphnn.emit.exchange import Square, exchanged
+from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import Value, constant, element_type, vector_type
 from graphnn.lower.ir import Fold, For, Let, Stmt, Store
 from graphnn.schedule.affine import ONE, ZERO, known_extent
 from graphnn.schedule.crossing import Stride, block_loads, crosses, runs_by_rows
 from graphnn.schedule.memory import ALIGNMENT
 from graphnn.schedule.statements import rewrite
-from graphnn.simplify.expr import Expr, Load, Local, Op, Range, substitute
+from graphnn.simplify.expr import Const, Expr, Load, Local, Op, Range, substitute
 
 if TYPE_CHECKING:
     from graphnn.emit.folds import Folds
@@ -124,36 +125,48 @@ class _Columns:
         """Load each row that runs, from `first` to `end`, and store what are columns then."""
         w, lanes, across, mask = context.writer, context.lanes, context.vector_axis, context.mask
         assert across is not None
-        start, present, rows = context.axes[across], None, []
-        offset = offset_of(context.declared[self.load.buffer], self.load.index)
+        present, rows = None, []
         if end is not None:
             positions = w.binary("add", w.splat(first, lanes), context.iota())
             present = w.compare("icmp slt", positions, w.splat(end, lanes))
-        for k in range(lanes):
+        buffer = context.declared[self.load.buffer]
+        # The rows of the next lanes, too: no hardware follows lines of so many rows. Memory halved the speed without.
+        places = self.rows(context, across, along, first, 2 * lanes)
+        for k, (place, ahead) in enumerate(zip(places[:lanes], places[lanes:], strict=True)):
             inside = present
             if mask is not None:
                 runs = w.splat(w.ins("i1", f"extractelement {mask.value}, i32 {k}"), lanes)
                 inside = runs if present is None else w.binary("and", runs, present)
-            row = w.binary("add", start, constant("i64", k))
-            row_mask = None if inside is None else Mask(inside, occupied=False)
-            with context.axis(across, row), context.lockstep(along, first, lanes, row_mask):
-                rows.append(context.value(self.load))
-            if context.declared[self.load.buffer].local_to:
-                continue
-            # The rows of the next lanes: no hardware follows lines of so many rows. Memory halved the speed without.
-            ahead = w.binary("add", row, constant("i64", lanes))
-            with context.axis(across, ahead), context.lockstep(along, first, lanes):
-                w.prefetch(context.address(self.load.buffer, offset))
+            with context.lockstep(along, first, lanes, None if inside is None else Mask(inside, occupied=False)):
+                rows.append(context.load_from(place, buffer))
+            if not buffer.local_to:
+                w.prefetch(ahead)
         # A call instead would have all vectors of the loop around saved: a softmax took a tenth longer.
         for k, column in enumerate(exchanged(w, rows)):
             w.do(f"store {column}, {w.gep(self.type, self.stack, constant('i64', k))}, align {ALIGNMENT}")
+
+    def rows(self, context: Folds, across: str, along: str, first: Value, count: int) -> list[Value]:
+        """Where so many rows begin, of which the first is that of the first lane, at `first` of axis `along`."""
+        w, start, places = context.writer, context.axes[across], list[Value]()
+        buffer = context.declared[self.load.buffer]
+        offset = offset_of(buffer, self.load.index)
+        stride = slope(offset, across)
+        for k in range(count):
+            if k and isinstance(stride, Const):
+                distance = constant("i64", k * int(stride.value))
+                places.append(w.gep(MEMORY[buffer.stored], places[0], distance))
+                continue
+            row = w.binary("add", start, constant("i64", k))
+            with context.axis(across, row), context.axis(along, first):
+                places.append(context.address(buffer.name, offset))
+        return places
 
     def take(self, context: Folds, k: Value) -> None:
         """Let column k be the value of the load."""
         w = context.writer
         place = w.gep(self.type, self.stack, k)
         column = w.ins(self.type, f"load {self.type}, {place}, align {ALIGNMENT}")
-        context.remember(self.load, context.lanes, column, names_in(self.load))
+        context.remember((self.load, context.lanes), column, names_in(self.load))
 
 
 def emit_by_rows(context: EmitContext, loop: For) -> bool:

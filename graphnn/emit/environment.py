@@ -35,6 +35,10 @@ class Mask:
     first: Value | None = None
 
 
+# An expression, in so many lanes; or the address in a buffer, by its name, that lies so many elements from its base.
+Known = tuple[Expr, int] | tuple[str, Expr]
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """The module under construction, and what its kernels share. `checks` is None outside debug mode."""
@@ -71,8 +75,8 @@ class Environment:
         self.past_cache: frozenset[str] = frozenset()
         # Where the parts of local buffers are, by name and by the lanes that have one each.
         self.stacks: dict[tuple[str, int], Value] = {}
-        # Values computed on every path to here, by expression and lanes, and the names that they depend on.
-        self.known: dict[tuple[Expr, int], tuple[Value, frozenset[str]]] = {}
+        # Values computed on every path to here, and the names that they depend on.
+        self.known: dict[Known, tuple[Value, frozenset[str]]] = {}
         # Of an access by name and offset, what all points have in common, and how far a step of each axis goes.
         self.anchors: dict[tuple[str, Expr], tuple[Value, dict[str, int]]] = {}
         self.offsets: dict[tuple[str, tuple[Expr, ...]], Expr] = {}  # by buffer and index
@@ -83,9 +87,9 @@ class Environment:
         """The LLVM type of a value in registers; a bool is an i1 there and a byte in memory."""
         return vector_type(TYPES[dtype], lanes)
 
-    def remember(self, e: Expr, lanes: int, value: Value, names: frozenset[str]) -> None:
-        """From here on `e` is known, as long as nothing changes that it depends on."""
-        self.known[e, lanes] = value, names
+    def remember(self, what: Known, value: Value, names: frozenset[str]) -> None:
+        """From here on `what` is known, as long as nothing changes that it depends on."""
+        self.known[what] = value, names
         self.mentioned |= names
 
     def forget(self, names: frozenset[str]) -> None:
@@ -132,6 +136,16 @@ class Environment:
         with self.scope(frozenset(places)):
             yield
         self.axes, self.places = outer
+
+    @contextmanager
+    def straight(self, name: str, value: Value) -> Iterator[None]:
+        """Bind an axis where no branch is written inside: what does not depend on it stays known afterwards."""
+        outer, mine = self.axes, frozenset((name,))
+        self.forget(mine)
+        self.axes = {**outer, name: value}
+        yield
+        self.axes = outer
+        self.forget(mine)
 
     @contextmanager
     def lockstep(self, name: str, first: Value, lanes: int, mask: Mask | None = None) -> Iterator[None]:

@@ -71,9 +71,7 @@ class Square:
         buffer = context.declared[self.load.buffer]
         align = min(ALIGNMENT, self.lanes * BYTES[buffer.stored])
         column = w.ins(type_, f"load {type_}, {w.gep(type_, self.stack, k)}, align {align}")
-        if buffer.narrow:
-            column = w.convert("sext", column, vector_type("i64", self.lanes))
-        context.remember(self.load, context.lanes, column, names_in(self.load))
+        context.remember((self.load, context.lanes), context.from_memory(column, buffer), names_in(self.load))
 
 
 def exchange(w: Writer, element: str, lanes: int, rows: tuple[Value, Value], columns: tuple[Value, Value]) -> None:

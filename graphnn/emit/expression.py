@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from graphnn.emit.access import names_in, offset_of, slope
+from graphnn.emit.access import names_in, offset_of, product, slope, total
 from graphnn.emit.environment import Environment, Mask
 from graphnn.emit.scalar import emit_cast, emit_scalar
-from graphnn.emit.writer import KNOWN, TRUE, Value, constant, mangle, vector_type
+from graphnn.emit.writer import KNOWN, TRUE, Value, constant, lanes_of, mangle, vector_type
 from graphnn.errors import CompileError
+from graphnn.lower.affine import affine
 from graphnn.lower.ir import Buffer, Stored
 from graphnn.schedule.affine import folded
 from graphnn.schedule.crossing import always_loaded
@@ -63,7 +64,7 @@ class Expressions(Environment):
                 self.writer.location = self.locations.of(e.origin)
             value = self.compute(e)
             self.writer.location = outer
-            self.remember(*key, value, names)
+            self.remember(key, value, names)
             return value
         return found[0]
 
@@ -177,11 +178,22 @@ class Expressions(Environment):
             else:  # no lane may want it, and then it may be out of range
                 raw = self.guarded(self.any_lane(mask.value), plain, lambda: constant(memory, 0))
         elif self.is_contiguous(offset):
-            raw = plain() if mask is None else self.masked_load(memory, self.address(buffer.name, offset), align)
+            return self.load_from(self.address(buffer.name, offset), buffer)
         else:
             raw = self.masked_load(memory, self.addresses(buffer.name, offset), align)
+        return self.from_memory(raw, buffer)
+
+    def load_from(self, address: Value, buffer: Buffer) -> Value:
+        """Consecutive elements, one a lane that runs."""
+        memory, align = vector_type(MEMORY[buffer.stored], self.lanes), BYTES[buffer.stored]
+        if self.mask is not None:
+            return self.from_memory(self.masked_load(memory, address, align), buffer)
+        return self.from_memory(self.writer.ins(memory, f"load {memory}, {address}, align {align}"), buffer)
+
+    def from_memory(self, raw: Value, buffer: Buffer) -> Value:
+        """What is loaded as it is in registers."""
         if buffer.narrow:
-            return self.writer.convert("sext", raw, vector_type("i64", lanes))
+            return self.writer.convert("sext", raw, vector_type("i64", lanes_of(raw.type)))
         return raw if buffer.dtype != "bool" else emit_cast(self.writer, raw, "i1")
 
     def store(self, name: str, index: tuple[Expr, ...], value: Expr) -> None:
@@ -244,11 +256,37 @@ class Expressions(Environment):
         self.anchors = outer
 
     def address(self, name: str, offset: Expr) -> Value:
-        """The address of the first lane's element."""
+        """The address of the first lane's element.
+
+        What it depends on is added up from the outermost axis inwards, and what is constant at last: neighbours share
+        all of it but the constant, which is no instruction. W[2*i + 1, j] -> (W + 2*rows*i + j) + rows
+        """
         bound = self.buffers[name]
+        element = MEMORY[bound.buffer.stored]
         if (anchor := self.anchors.get((name, offset))) is not None:
-            return self.writer.gep(MEMORY[bound.buffer.stored], anchor[0], self.distance(anchor[1]))
-        return self.writer.gep(MEMORY[bound.buffer.stored], bound.base, self.first_lane(offset))
+            return self.writer.gep(element, anchor[0], self.distance(anchor[1]))
+        form = affine(offset)
+        constant_part = form.constant
+        terms: list[tuple[int, Expr]] = []
+        order = list(self.axes)
+        for atom, coefficient in form.terms:
+            known = self.axes[atom.name].ref if isinstance(atom, Axis) else "%"
+            if known[0] != "%":
+                constant_part += coefficient * int(known)
+            else:
+                depth = order.index(atom.name) if isinstance(atom, Axis) else len(order)
+                terms.append((depth, product(atom, index_constant(coefficient))))
+        terms.sort(key=lambda term: term[0])
+        moving: Expr = index_constant(0)
+        for _, term in terms:
+            moving = total(moving, term)
+        place = self.known.get((name, moving))
+        if place is None:
+            first = self.writer.gep(element, bound.base, self.first_lane(moving))
+            self.remember((name, moving), first, names_in(moving))
+        else:
+            first = place[0]
+        return self.writer.gep(element, first, constant("i64", constant_part))
 
     def distance(self, steps: Mapping[str, int]) -> Value:
         """How far the present point is from the first one."""
@@ -264,12 +302,18 @@ class Expressions(Environment):
 
     def addresses(self, name: str, offset: Expr) -> Value:
         """The address of each lane's element."""
-        bound = self.buffers[name]
+        bound, axis, anchor = self.buffers[name], self.vector_axis, self.anchors.get((name, offset))
+        assert axis is not None
         element, many = MEMORY[bound.buffer.stored], vector_type("ptr", self.lanes)
-        base, anchor = bound.base, self.anchors.get((name, offset))
+        step = slope(offset, axis) if names_in(offset) & self.varying == {axis} else None
         if anchor is not None:
-            base = self.writer.gep(element, base, self.distance(anchor[1]))
-        index = self.expr(offset) if anchor is None else anchor[0]
+            base, index = self.writer.gep(element, bound.base, self.distance(anchor[1])), anchor[0]
+        elif isinstance(step, Const):
+            base = self.address(name, offset)
+            items = ", ".join(f"i64 {k * int(step.value)}" for k in range(self.lanes))
+            index = Value(vector_type("i64", self.lanes), f"<{items}>")
+        else:
+            base, index = bound.base, self.expr(offset)
         return self.writer.ins(many, f"getelementptr {element}, {base}, {index}")
 
     def active(self) -> Value:

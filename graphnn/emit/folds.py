@@ -46,7 +46,7 @@ class Folds(Expressions):
             return fold_across(self, first, loads, total, lambda sum_: self.fold_term(fold, sum_, evaluate))
         if isinstance(first.lo, Const) and _are_few((first, *rest)):
             for place in range(known_extent(first) or 0):
-                with self.axis(first.axis, constant("i64", int(first.lo.value) + place)):
+                with self.straight(first.axis, constant("i64", int(first.lo.value) + place)):
                     total = self.fold_over(fold, tuple(rest), total, evaluate)
             return total
         with self.loop(first.axis, self.value(first.lo), self.value(first.hi), carry=[total]) as loop:

@@ -213,33 +213,39 @@ class Writer:
     def loop(self, lo: Value, hi: Value, step: int = 1, carry: Sequence[Value] = ()) -> Iterator[Loop]:
         """for index in lo, lo+step, ... while index < hi, with carried values. It may run no time at all.
 
-        What is known to run once is written without a loop.
+        What is known to run once is written without a loop; where the first round is known to run, the test stands at
+        the end of the body.
 
         with w.loop(zero, n, carry=[acc0]) as loop:
             loop.next = [w.binary("fadd", loop.carried[0], x)]
         total = loop.results[0]
         """
-        if lo.ref[0] != "%" and hi.ref[0] != "%" and 0 < int(hi.ref) - int(lo.ref) <= step:
+        runs = lo.ref[0] != "%" and hi.ref[0] != "%" and int(lo.ref) < int(hi.ref)
+        if runs and int(hi.ref) - int(lo.ref) <= step:
             handle = Loop(lo, list(carry), constant("i64", step))
             yield handle
             handle.results = handle.next
             return
         number = self.fresh("")
-        head, body, done = f"loop{number}", f"body{number}", f"done{number}"
+        body, done = f"body{number}", f"done{number}"
+        head = body if runs else f"loop{number}"
         before = self.block
         self.jump(head)
         self.start(head)
         index = Value("i64", f"%i{number}")
         carried = [Value(v.type, f"%c{number}.{k}") for k, v in enumerate(carry)]
         slot = len(self.lines) - self.allocas  # counted from the first line after them
-        inside = self.compare("icmp slt", index, hi)
-        self.branch(inside, body, done)
-        self.start(body)
+        if not runs:
+            self.branch(self.compare("icmp slt", index, hi), body, done)
+            self.start(body)
         handle = Loop(index, carried, constant("i64", step))
         yield handle
         stepped = self.binary("add nsw", index, handle.step)
         latch = self.block
-        self.jump(head)
+        if runs:
+            self.branch(self.compare("icmp slt", stepped, hi), body, done)
+        else:
+            self.jump(head)
         if len(handle.next) != len(carried):
             raise AssertionError("a loop must set one next value per carried value")
         phis = [f"  {index.ref} = phi i64 [{lo.ref}, %{before}], [{stepped.ref}, %{latch}]"]
@@ -248,7 +254,7 @@ class Writer:
         slot += self.allocas
         self.lines[slot:slot] = phis
         self.start(done)
-        handle.results = carried
+        handle.results = handle.next if runs else carried
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

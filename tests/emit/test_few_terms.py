@@ -54,3 +54,10 @@ def test_guards_skip_single_terms() -> None:
     got = both_ways(window("sum", 3, guard=Op("lt", (U, V), "bool")), {"x": x})["y"]
     expected = [x[0, i + 1] + x[0, i + 2] + x[1, i + 2] for i in range(PLACES)]
     np.testing.assert_array_equal(got, np.array(expected, np.float32))
+
+
+def test_terms_are_constant_distances_apart() -> None:
+    """One address is computed for a window; its other terms lie so many elements further on."""
+    text = emit(window("max", 3), host()).text.partition("@graphnn_entry")[0]
+    assert " mul i64" not in text
+    assert text.count("getelementptr") == 10  # eight terms that are not the first, where that lies, and y
