@@ -32,7 +32,7 @@ _VALUE = sympy.Symbol("value", real=True)
 def floor_of(argument: sympy.Expr) -> sympy.Expr:
     """`sympy.floor(argument)`."""
     form = _affine(argument)
-    if form is None or not form[0]:
+    if form is None or not form[0] or not all(map(_is_whole, form[0])):
         return sympy.floor(argument)
     terms, constant = form
     if all(c.q == 1 for c in terms.values()):
@@ -46,7 +46,7 @@ def floor_of(argument: sympy.Expr) -> sympy.Expr:
 def remainder_of(number: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
     """`sympy.Mod(number, divisor)`."""
     form = _affine(number)
-    if form is None or not form[0]:
+    if form is None or not form[0] or not all(map(_is_whole, form[0])):
         return sympy.Mod(number, divisor)
     terms, constant = form
     if divisor.is_Integer:
@@ -57,28 +57,44 @@ def remainder_of(number: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
             and math.gcd(int(divisor), *(d.p for d in digits)) == 1
         )
     else:
-        plain = _is_size(divisor) and number != divisor and terms == {number: 1}
+        plain = divisor.is_Symbol and _is_whole(divisor) and number != divisor and terms == {number: 1}
     return sympy.Mod(number, divisor, evaluate=not plain)
 
 
 def compare(relation: type[Relational], left: sympy.Expr, right: sympy.Expr) -> Boolean:
     """`relation(left, right)`, an inequality."""
     greater, less = (right, left) if relation in (sympy.Le, sympy.Gt) else (left, right)
-    form, other = _affine(greater), _affine(less)
-    if form is None or other is None:
+    form = _difference(greater, less)
+    if form is None:
         return relation(left, right)
-    terms, constant = dict(form[0]), form[1] - other[1]
-    for atom, coefficient in other[0].items():
-        terms[atom] = terms.get(atom, sympy.S.Zero) - coefficient
-    terms = {atom: c for atom, c in terms.items() if c.p}
-    if not terms or not _is_apart(terms):
-        return relation(left, right)
+    terms, constant = form
     rises, falls = any(c.p > 0 for c in terms.values()), any(c.p < 0 for c in terms.values())
-    if (rises and (falls or constant.p < 0)) or (falls and constant.p >= 0):
+    if (rises and (falls or constant.p < 0)) or (falls and constant.p >= 0) or any(map(_has_any_sign, terms)):
         return relation(left, right, evaluate=False)
     if all(atom.is_Symbol and atom.is_nonnegative for atom in terms):
         return sympy.true if rises == (relation in (sympy.Ge, sympy.Le)) else sympy.false
     return relation(left, right)
+
+
+def equate(relation: type[Relational], left: sympy.Expr, right: sympy.Expr) -> Boolean:
+    """`relation(left, right)`, an equation or its negation. Multiples are sympy's: an even number is not odd."""
+    form = _difference(left, right)
+    if form is None or form[1].q != 1 or any(abs(c) != 1 for c in form[0].values()):
+        return relation(left, right)
+    terms, constant = form
+    signs = {c.p > 0 for c in terms.values()}
+    if len(signs) == 2 or constant == 0 or signs != {constant.p > 0} or any(map(_has_any_sign, terms)):
+        return relation(left, right, evaluate=False)
+    return relation(left, right)
+
+
+def extreme_of(kind: type[sympy.Expr], arguments: Sequence[sympy.Expr]) -> sympy.Expr:
+    """`kind(*arguments)`, the largest or smallest of them."""
+    if len(arguments) == 2:
+        form = _difference(*arguments)
+        if form is not None and any(map(_has_any_sign, form[0])):
+            return kind(*arguments, evaluate=False)
+    return kind(*arguments)
 
 
 def choose(*cases: tuple[sympy.Expr, Boolean]) -> sympy.Expr:
@@ -117,6 +133,10 @@ def write(kind: type[sympy.Basic], arguments: Sequence[Any]) -> sympy.Basic:
         return choose(*arguments)
     if kind in _INEQUALITIES:
         return compare(kind, *arguments)
+    if kind is sympy.Eq or kind is sympy.Ne:
+        return equate(kind, *arguments)
+    if kind is sympy.Max or kind is sympy.Min:
+        return extreme_of(kind, arguments)
     return kind(*arguments)
 
 
@@ -148,7 +168,7 @@ def _written(condition: Boolean) -> Boolean:
 
 @lru_cache(2**13)
 def _affine(expr: sympy.Expr) -> tuple[dict[sympy.Expr, sympy.Rational], sympy.Rational] | None:
-    """(coefficient of each whole number, constant); None for anything but rational multiples of atoms of any sign."""
+    """(coefficient of each atom, constant); None for anything but multiples of symbols, elements and digits."""
     terms: dict[sympy.Expr, sympy.Rational] = {}
     constant = sympy.S.Zero
     for term in sympy.Add.make_args(expr):
@@ -156,15 +176,35 @@ def _affine(expr: sympy.Expr) -> tuple[dict[sympy.Expr, sympy.Rational], sympy.R
             constant = term
             continue
         coefficient, atom = term.as_coeff_Mul()
-        if not (coefficient.is_Rational and (_is_size(atom) or isinstance(atom, IntegerEntry) or _is_digit(atom))):
+        if not (coefficient.is_Rational and (_is_open(atom) or isinstance(atom, Entry) or _is_digit(atom))):
             return None
         terms[atom] = coefficient
     return terms, constant
 
 
-def _is_size(atom: sympy.Expr) -> bool:
-    """A symbol for a whole number that may be 0."""
-    return bool(atom.is_Symbol and atom.is_integer and atom.is_positive is None and atom.is_negative is not True)
+def _difference(left: sympy.Expr, right: sympy.Expr) -> tuple[dict[sympy.Expr, sympy.Rational], sympy.Rational] | None:
+    """`_affine` of left - right; None for a number, and where atoms of it hold one another."""
+    form, other = _affine(left), _affine(right)
+    if form is None or other is None:
+        return None
+    terms, constant = dict(form[0]), form[1] - other[1]
+    for atom, coefficient in other[0].items():
+        terms[atom] = terms.get(atom, sympy.S.Zero) - coefficient
+    terms = {atom: c for atom, c in terms.items() if c.p}
+    return (terms, constant) if terms and _is_apart(terms) else None
+
+
+def _is_open(atom: sympy.Expr) -> bool:
+    """Whether an atom is a symbol for a real number of any sign, or one that is not negative and may be 0."""
+    return bool(atom.is_Symbol and atom.is_real and atom.is_positive is None and atom.is_nonpositive is None)
+
+
+def _has_any_sign(atom: sympy.Expr) -> bool:
+    return isinstance(atom, Entry) or (atom.is_Symbol and atom.is_nonnegative is None)
+
+
+def _is_whole(atom: sympy.Expr) -> bool:
+    return isinstance(atom, IntegerEntry | sympy.floor) or bool(atom.is_Symbol and atom.is_integer)
 
 
 def _is_digit(atom: sympy.Expr) -> bool:

@@ -22,7 +22,7 @@ from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType, Recipe, Step
 from graphnn.declare.notation import Operand, Reduction, axis_symbol
 from graphnn.declare.substitute import substitute
-from graphnn.declare.whole import choose, replace_within
+from graphnn.declare.whole import choose, equate, replace_within
 from graphnn.derive.output import OUTPUT, through_output
 from graphnn.derive.scalar import Ties, differentiate
 from graphnn.derive.solve import is_always, solve_indices
@@ -171,19 +171,19 @@ def _selected_term(
     definition = formula.definition
     out_axes = tuple(e.axis for e in definition.axes)
     body = definition.body.xreplace(formula.entries)
-    hit = sympy.Eq(body, output[out_axes])
+    hit = equate(sympy.Eq, body, output[out_axes])
     guard = definition.guard.xreplace(formula.entries)
     reduced = [e.axis for e in definition.reduced]
     position, total = sympy.S.Zero, sympy.S.One
     for extent in reversed(definition.reduced):
         position, total = position + extent.axis * total, total * extent.size
     if ties == "first":
-        share = Reduction(sympy.Symbol("min"), sympy.Piecewise((position, hit), (total, True)), guard, *reduced)
+        share = Reduction(sympy.Symbol("min"), choose((position, hit), (total, sympy.true)), guard, *reduced)
     else:
-        share = Reduction(sympy.Symbol("sum"), sympy.Piecewise((1, hit), (0, True)), guard, *reduced)
+        share = Reduction(sympy.Symbol("sum"), choose((sympy.S.One, hit)), guard, *reduced)
     dtype = "int64" if ties == "first" else definition.dtype
     step = _step(definition.op, slots, definition.axes, share, formula.sizes, len(slots), dtype)
     _add_step("#share", step, slots, steps)
     if ties == "first":
-        return sympy.Eq(position, Operand("#share", integer=True)[out_axes]), sympy.S.One
+        return equate(sympy.Eq, position, Operand("#share", integer=True)[out_axes]), sympy.S.One
     return hit, 1 / Operand("#share")[out_axes]

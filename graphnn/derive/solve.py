@@ -20,7 +20,7 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import expanded, extremes, linear_terms, quotient, simplify_index
 from graphnn.declare.notation import Entry, axis_symbol
-from graphnn.declare.whole import compare, floor_of, remainder_of, replace_within
+from graphnn.declare.whole import compare, equate, floor_of, remainder_of, replace_within
 from graphnn.simplify.inside import is_nonnegative
 
 
@@ -53,7 +53,7 @@ def solve_indices(
         substituted = expanded(replace_within(expression, solution.values))
         equation, value = _without_quotient(substituted, target, solution)
         if not _solve_one(equation, value, sizes, solution):
-            solution.conditions.append(sympy.Eq(equation, value))
+            solution.conditions.append(equate(sympy.Eq, equation, value))
     solution.conditions = [c for c in solution.conditions if not is_always(c, sizes)]
     return solution
 
@@ -178,7 +178,7 @@ def _solve_one(
     if coefficient not in (1, -1):
         if coefficient < 0:
             rest, coefficient = -rest, -coefficient
-        solution.conditions.append(sympy.Eq(remainder_of(rest, coefficient), 0))
+        solution.conditions.append(equate(sympy.Eq, remainder_of(rest, coefficient), sympy.S.Zero))
         value = floor_of(rest / coefficient)
     _assign(axis, value, sizes, solution)
     return True

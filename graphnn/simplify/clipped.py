@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import sympy
 
 from graphnn.declare.notation import Entry
+from graphnn.declare.whole import compare, extreme_of
 from graphnn.simplify.region import Assignment, read
 
 _KEPT = {sympy.Max: (sympy.Gt, sympy.Le), sympy.Min: (sympy.Lt, sympy.Ge)}  # what clipping does not change
@@ -77,5 +78,5 @@ def _ask(
         found = clipped.get((value.operand, bound)) if isinstance(value, Entry) else None
         if found is not None and relation in _KEPT[found.function]:
             output = read(found.name, value.index, found.dtype)
-            return relation(output, bound), {output: found.function(value, bound)}
+            return compare(relation, output, bound), {output: extreme_of(found.function, (value, bound))}
     return None

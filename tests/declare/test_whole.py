@@ -7,11 +7,11 @@ import sympy
 from sympy.logic.boolalg import BooleanAtom
 
 from graphnn.declare.notation import axis_symbol, operands, size_symbol
-from graphnn.declare.whole import choose, compare, floor_of, remainder_of, replace_within
+from graphnn.declare.whole import choose, compare, equate, extreme_of, floor_of, remainder_of, replace_within
 
 i, j, k, N = axis_symbol("i0"), axis_symbol("r1"), axis_symbol("p2"), size_symbol("N")
-TABLE = operands("X", integer=["X"])
-ATOMS = (i, j, k, N, sympy.Symbol("t0", integer=True), TABLE[i])
+TABLE, INPUT = operands("X Y", integer=["X"])
+ATOMS = (i, j, k, N, sympy.Symbol("t0", integer=True), sympy.Symbol("t1", real=True), TABLE[i], INPUT[i])
 INEQUALITIES = (sympy.Ge, sympy.Gt, sympy.Le, sympy.Lt)
 
 
@@ -35,6 +35,11 @@ def test_indices_are_written_as_sympy_writes_them(seed):
     for relation in INEQUALITIES:
         for bound in (sympy.S.Zero, sympy.Integer(28), N, quasi_affine(draw)):
             assert compare(relation, whole, bound) == relation(whole, bound)
+    for bound in (sympy.S.Zero, sympy.Integer(28), N, quasi_affine(draw)):
+        for relation in (sympy.Eq, sympy.Ne):
+            assert equate(relation, whole, bound) == relation(whole, bound)
+        for kind in (sympy.Max, sympy.Min):
+            assert extreme_of(kind, (whole, bound)) == kind(whole, bound)
     mapping = {i: quasi_affine(draw), j: k, k: j}
     assert replace_within(sympy.floor(divided), mapping) == sympy.floor(divided).xreplace(mapping)
     assert replace_within(whole < 3, mapping) == (whole < 3).xreplace(mapping)
@@ -53,6 +58,9 @@ def test_what_sympy_decides_is_decided():
     assert compare(sympy.Ge, 2 * i + j, sympy.S.Zero) == sympy.true
     assert compare(sympy.Lt, i + 1, sympy.S.Zero) == sympy.false
     assert compare(sympy.Gt, -i - 1, sympy.S.Zero) == sympy.false
+    assert equate(sympy.Eq, 2 * i, sympy.Integer(3)) == sympy.false
+    assert equate(sympy.Ne, i, sympy.Integer(-1)) == sympy.true
+    assert extreme_of(sympy.Max, (i, sympy.Integer(-1))) == i
     assert remainder_of(3 * i, sympy.Integer(3)) == 0
     assert floor_of(sympy.Rational(7, 2)) == 3
     assert choose((i, sympy.true)) == i
