@@ -16,6 +16,7 @@ from graphnn.simplify.expr import (
     Load,
     Op,
     Range,
+    Size,
     axes_of,
     index_constant,
     loads_of,
@@ -64,7 +65,7 @@ def ceildiv(a: Expr, divisor: int) -> Expr:
 
 def is_size(expr: Expr) -> bool:
     """Whether an expression is made of constants and sizes alone, so that it has one value in a call."""
-    return not (axes_of(expr) or locals_of(expr) or loads_of(expr))
+    return isinstance(expr, Const | Size) or not (axes_of(expr) or locals_of(expr) or loads_of(expr))
 
 
 def is_affine(index: Iterable[Expr]) -> bool:
@@ -94,10 +95,15 @@ def coefficient(expr: Expr, axis: str) -> int | None:
 
 def stride(index: tuple[Expr, ...], axis: str, layout: tuple[int, ...]) -> int | None:
     """How far one step of `axis` goes in memory: 0, 1, or None for any other or unknown distance."""
-    dimensions = [d for d, expr in enumerate(index) if axis in axes_of(expr)]
-    if not dimensions:
+    moves = False
+    for d, expr in enumerate(index):
+        if axis in axes_of(expr):
+            if d != layout[-1]:
+                return None
+            moves = True
+    if not moves:
         return 0
-    return 1 if dimensions == [layout[-1]] and coefficient(index[layout[-1]], axis) == 1 else None
+    return 1 if coefficient(index[layout[-1]], axis) == 1 else None
 
 
 def default_layout(shape: Sequence[Expr]) -> tuple[int, ...]:

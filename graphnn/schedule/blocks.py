@@ -51,14 +51,20 @@ def block_examples(program: Program, machine: Machine) -> Program:
     blocked = in_blocks(program, machine.lanes("float32"))
     if blocked is None:
         return program
-    cost = _cost(blocked, machine, math.inf)
-    return program if _cost(program, machine, cost) <= cost else blocked
+    cost = _cost(_without(blocked, program.body), machine, math.inf)
+    return program if _cost(_without(program, blocked.body), machine, cost) <= cost else blocked
 
 
 def in_blocks(program: Program, lanes: int) -> Program | None:
     """The program with blocks of `lanes` examples, whatever it costs; None where nothing can be stored so."""
     blocks = _Blocks.of(_copy_inputs(program, lanes), lanes)
     return blocks.program() if blocks.names else None
+
+
+def _without(program: Program, others: Body) -> Program:
+    """The program without the statements that are among others, too: they cost the same on both sides."""
+    same = set(map(id, others))
+    return replace(program, body=tuple(stmt for stmt in program.body if id(stmt) not in same))
 
 
 def _cost(program: Program, machine: Machine, most: float) -> float:
