@@ -95,8 +95,9 @@ class Expressions(Environment):
 
     def agreeing(self, *values: Value) -> tuple[Value, ...]:
         """The values as they are if all are scalars, else all of them as vectors."""
-        if any(value.type.startswith("<") for value in values):
-            return tuple(map(self.widen, values))
+        for value in values:
+            if value.type[0] == "<":
+                return tuple(map(self.widen, values))
         return values
 
     def iota(self) -> Value:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 # Multiply-adds in flight that hide their latency: 4 cycles, two units (Zen 4 and 5, Golden Cove, Neoverse V2).
 IN_FLIGHT = 8
@@ -58,22 +59,24 @@ def choose_cover(
     size as fit, and one of what is left. A tile that `exists` in the module costs no compile time; none is
     wider than `most` vectors.
     """
+    known = cache(exists)
+    tall, wide = dict[tuple[int, ...], int](), dict[tuple[tuple[int, bool], ...], int]()
+    for height in range(1, MAX_ROWS + 1):
+        tall.setdefault(_heights(height, rows), height)  # further ones are cut to the same
+    for vectors in range(1, most + 1):
+        wide.setdefault(_widths(vectors, columns, lanes), vectors)
     candidates = [
-        _cover(height, vectors, rows, columns, lanes)
-        for vectors in range(1, most + 1)
-        for height in range(1, MAX_ROWS + 1)
+        Cover(heights, widths)
+        for widths, vectors in wide.items()
+        for heights, height in tall.items()
         if fits(height, vectors, registers)
     ]
-    return min(candidates, key=lambda cover: _cost(cover, rows, columns, lanes, exists))
+    return min(candidates, key=lambda cover: _cost(cover, rows, columns, lanes, known))
 
 
 def fits(height: int, vectors: int, registers: int) -> bool:
     """Whether accumulators, a row of b and two spare registers (a broadcast, the mask's result) fit."""
     return height * vectors + vectors + 2 <= registers
-
-
-def _cover(height: int, vectors: int, rows: int | None, columns: int | None, lanes: int) -> Cover:
-    return Cover(_heights(height, rows), _widths(vectors, columns, lanes))
 
 
 def _heights(height: int, rows: int | None) -> tuple[int, ...]:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from graphnn.emit.folding import fold, fold_comparison, fold_logic
 
 TRUE, KNOWN = "1", ("0", "1")  # of an i1
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):  # thousands are made, and a tuple is made in half the time
     """A typed LLVM operand: str(Value("i64", "%7")) is "i64 %7"."""
 
     type: str
@@ -43,6 +43,12 @@ def element_type(type_: str) -> str:
 def lanes_of(type_: str) -> int:
     """<16 x float> -> 16; float -> 1."""
     return int(type_[1:].split(" x ", maxsplit=1)[0]) if type_.startswith("<") else 1
+
+
+@lru_cache(1024)
+def _mask_of(picked: tuple[int, ...]) -> str:
+    """The mask of a shuffle."""
+    return f"<{len(picked)} x i32> <{', '.join(f'i32 {lane}' for lane in picked)}>"
 
 
 def literal(element: str, value: float | int | bool) -> str:
@@ -122,12 +128,13 @@ class Writer:
 
     def do(self, instruction: str) -> None:
         """Append an instruction without a result."""
-        suffix = f", !dbg {self.location}" if self.location else ""
-        self.lines.append(f"  {instruction}{suffix}")
+        location = self.location
+        self.lines.append(f"  {instruction}, !dbg {location}" if location else f"  {instruction}")
 
     def ins(self, type_: str, instruction: str) -> Value:
         """Append `%v = instruction` and return its value, whose type is `type_`."""
-        name = "%" + self.fresh()
+        self.count += 1
+        name = f"%v{self.count}"
         self.do(f"{name} = {instruction}")
         return Value(type_, name)
 
@@ -177,8 +184,8 @@ class Writer:
 
     def shuffle(self, a: Value, b: Value, picked: Sequence[int]) -> Value:
         """Those lanes of two vectors, counted through both."""
-        mask = f"<{len(picked)} x i32> <{', '.join(f'i32 {lane}' for lane in picked)}>"
-        return self.ins(vector_type(element_type(a.type), len(picked)), f"shufflevector {a}, {b}, {mask}")
+        type_ = vector_type(element_type(a.type), len(picked))
+        return self.ins(type_, f"shufflevector {a}, {b}, {_mask_of(tuple(picked))}")
 
     def gep(self, element: str, base: Value, index: Value) -> Value:
         """The address base + index elements. Addresses are only ever made by getelementptr."""
