@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 from graphnn.lower.ir import Accumulate, Buffer, Contract, Store
@@ -26,6 +26,7 @@ WORTH = 0.5
 
 Kind = Literal["outputs", "kernel", "data"]  # of the matrices of an algorithm
 Work = Callable[[Plan, Kind], int]  # how many instructions a transform of a tile is taken to take
+Product = Callable[[int], float]  # what the contraction of one product costs, over so many places
 
 
 def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Collection[str] = ()) -> Plan | None:
@@ -37,10 +38,12 @@ def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Co
         least = volume(c.loops) * model.contraction(c.contract)
         if c.filters_in_lanes:
             least += FAR * far_lines(c.loops, c.contract, model)
-        price, plans = partial(_correlation_cost, c, model, c.kernel.buffer in settled), list(_plans(c))
+        product: Product = cache(partial(_product_cost, c, model))
+        price, plans = partial(_correlation_cost, c, model, c.kernel.buffer in settled, product), list(_plans(c))
     else:
         least = volume((*c.outer, *c.taps)) * model.contraction(c.contract)
-        price, plans = partial(_gradient_cost, c, model), list(_gradient_plans(c))
+        product = cache(partial(_gradient_product_cost, c, model))
+        price, plans = partial(_gradient_cost, c, model, product), list(_gradient_plans(c))
     # Deriving an algorithm takes longer than all else: what a plan costs without its transforms is looked at first.
     bounds = [price(plan, _nothing) for plan in plans]
     best = WORTH * least, -1
@@ -51,10 +54,10 @@ def cheapest_plan(c: Correlation | KernelGradient, model: CostModel, settled: Co
     return plans[best[1]] if best[1] >= 0 else None
 
 
-def _correlation_cost(c: Correlation, model: CostModel, once: bool, plan: Plan, work: Work) -> float:
+def _correlation_cost(c: Correlation, model: CostModel, once: bool, product: Product, plan: Plan, work: Work) -> float:
     """All instructions, those of the kernel's transform unless it is made `once` for many calls."""
     kernel = 0 if once else _kernel_cost(c, model, plan, work)
-    return kernel + (_image_cost if c.filters_in_lanes else _cost)(c, model, plan, work)
+    return kernel + (_image_cost if c.filters_in_lanes else _cost)(c, model, product, plan, work)
 
 
 def _plans(c: Correlation) -> Iterator[Plan]:
@@ -72,7 +75,7 @@ def _plans(c: Correlation) -> Iterator[Plan]:
                 yield Plan(Algorithm(m_row, sizes[0]), Algorithm(m_column, sizes[1]), tiles)
 
 
-def _cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
+def _cost(c: Correlation, model: CostModel, product: Product, plan: Plan, work: Work) -> float:
     """The instructions of the statements of each tile, and the lines that leave the second-level cache."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     rows = 1 if c.row is None else c.row.places // plan.row.m
@@ -86,7 +89,7 @@ def _cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
     results = filters * (work(plan, "outputs") + epilogue)
     width = plan.tiles * c.column.step
     chunks = rows * columns // plan.tiles
-    products = plan.products * _with_temps(c, width, model).contraction(_products(c, width))
+    products = plan.products * product(width)
     lines = plan.products * width * (filters + rest) / LINE
     misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
     filled = rows * columns * outputs / (c.column.places * (1 if c.row is None else c.row.places))
@@ -106,7 +109,7 @@ def _tiles(c: Correlation, m_row: int, m_column: int) -> int:
     return math.ceil((1 if c.row is None else c.row.places) / m_row) * math.ceil(c.column.places / m_column)
 
 
-def _image_cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> float:
+def _image_cost(c: Correlation, model: CostModel, product: Product, plan: Plan, work: Work) -> float:
     """The same for filters in the lanes and all tiles of an image at a time."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     tiles, filters, rest = plan.tiles, volume((c.filters,)), volume(c.rest)
@@ -114,11 +117,16 @@ def _image_cost(c: Correlation, model: CostModel, plan: Plan, work: Work) -> flo
     data = reads * plan.row.products * plan.column.products + rest / lanes * (work(plan, "data") + plan.products)
     epilogue = plan.row.m * plan.column.m * model.body(contract.body, contract.n.axis, lanes)
     results = math.ceil(filters / lanes) * (work(plan, "outputs") + epilogue)
-    one, temps = _products(c, tiles), _with_temps(c, tiles, model)
-    products = plan.products * (temps.contraction(one) + FAR * far_lines((), one, temps))
+    products = plan.products * product(tiles)
     lines = plan.products * tiles * (filters + rest) / LINE
     misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
     return volume(c.outer) * (tiles * (data + results) + products + misses)
+
+
+def _product_cost(c: Correlation, model: CostModel, width: int) -> float:
+    """The contraction of one product; where filters are in the lanes, the lines that come from afar, too."""
+    one, temps = _products(c, width), _with_temps(c, width, model)
+    return temps.contraction(one) + (FAR * far_lines((), one, temps) if c.filters_in_lanes else 0.0)
 
 
 def _with_temps(c: Correlation, width: int, model: CostModel) -> CostModel:
@@ -161,7 +169,7 @@ def _gradient_plans(c: KernelGradient) -> Iterator[Plan]:
                 yield Plan(Algorithm(m_row, sizes[0]), Algorithm(m_column, sizes[1]), tiles)
 
 
-def _gradient_cost(c: KernelGradient, model: CostModel, plan: Plan, work: Work) -> float:
+def _gradient_cost(c: KernelGradient, model: CostModel, product: Product, plan: Plan, work: Work) -> float:
     """The instructions of all statements that `filter_kernel_gradient` makes, and lines as in `_cost`."""
     contract, lanes = c.contract, model.lanes(c.contract.body)
     row, column = c.windows.row, c.windows.column
@@ -172,21 +180,26 @@ def _gradient_cost(c: KernelGradient, model: CostModel, plan: Plan, work: Work) 
     factors = tiles * step * (m / lanes * first + math.ceil(n / lanes) * second)
 
     width = plan.tiles * step
-    q, dtype = _columns(width), c.data.dtype
-    for name, ranges in (("E", (contract.m, q)), ("V", (q, contract.n)), ("S", (contract.m, contract.n))):
-        shape = tuple(map(extent_of, ranges))
-        model = model.beside(Buffer(name, dtype, shape, "temp", default_layout(shape)))
-    i, k, j = Axis(contract.m.axis), Axis(q.axis), Axis(contract.n.axis)
-    added = Accumulate("S", (i, j), "sum", Local("s", dtype))
-    product = Contract("s", contract.m, contract.n, (q,), Load("E", (i, k), dtype), Load("V", (k, j), dtype), (added,))
     lines = plan.products * (width * (m + n) + m * n) / LINE
     misses = MISS * lines if lines > 2 * SECOND_LINES else 0.0
-    stretches = tiles / plan.tiles * (plan.products * model.contraction(product) + misses)
+    stretches = tiles / plan.tiles * (plan.products * product(width) + misses)
 
     elements = m * math.ceil(n / lanes)
     body = volume(c.taps) * model.body(contract.body, contract.n.axis, lanes)
     results = elements * (work(plan, "kernel") + body + plan.products * (2 + 3 * volume(c.rest)))
     return volume(c.outer) * (volume(c.rest) * (factors + stretches) + results)
+
+
+def _gradient_product_cost(c: KernelGradient, model: CostModel, width: int) -> float:
+    """The contraction of one product of a gradient."""
+    contract, q, dtype = c.contract, _columns(width), c.data.dtype
+    for name, ranges in (("E", (contract.m, q)), ("V", (q, contract.n)), ("S", (contract.m, contract.n))):
+        shape = tuple(map(extent_of, ranges))
+        model = model.beside(Buffer(name, dtype, shape, "temp", default_layout(shape)))
+    i, k, j = Axis(contract.m.axis), Axis(q.axis), Axis(contract.n.axis)
+    added = Accumulate("S", (i, j), "sum", Local("s", dtype))
+    factors = Load("E", (i, k), dtype), Load("V", (k, j), dtype)
+    return model.contraction(Contract("s", contract.m, contract.n, (q,), *factors, (added,)))
 
 
 def _nothing(plan: Plan, matrix: Kind) -> int:
