@@ -18,10 +18,9 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.format import read_array_header_1_0, read_magic
@@ -40,8 +39,7 @@ _HEAD = 1 << 12  # bytes in which an array's shape and dtype stand
 _DAMAGE = (zlib.error, struct.error, RuntimeError, OSError, EOFError, ValueError, KeyError, OverflowError)
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(NamedTuple):
     """What a file holds. `states` are in the manifest's order; an entry of the cache has none, but its `key`."""
 
     manifest: Manifest

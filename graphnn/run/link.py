@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from graphnn.run.image import place
 
@@ -18,8 +17,7 @@ class Library(Protocol):
         """The address of a symbol that was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class NativeFunction:
+class NativeFunction(NamedTuple):
     """A loaded function `i64 f(ptr, ptr)`, another one that prepares arrays for it, and one that makes many steps.
 
     An address is 0 where there is none. The code lives as long as `library` does.

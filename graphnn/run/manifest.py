@@ -29,8 +29,7 @@ _NUMPY: dict[DType, np.dtype[Any]] = {name: np.dtype(name) for name in get_args(
 Structure = Literal["single", "list", "dict"]
 
 
-@dataclass(frozen=True, slots=True)
-class BufferSpec:
+class BufferSpec(NamedTuple):
     """An array of the entry: extents are size expressions, `layout` its logical axes from slowest to fastest.
 
     `also` names the arrays of the program that live in it as well, each when the one before is no longer needed.
@@ -52,8 +51,7 @@ class BufferSpec:
         return f"{self.name}: {self.dtype}[{', '.join(map(text, self.shape))}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What a call returns: one array, a list or a dict of arrays, and the output buffer behind each."""
 
     structure: Structure

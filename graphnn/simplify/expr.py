@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import is_
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from graphnn.simplify.once import hashed_once, once
 
@@ -150,8 +150,7 @@ class Reduce(Node):
 Expr = Const | Axis | Size | Load | Local | Op | Reduce
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A scalar function: its arity, and how it prints (`{0}`, `{1}` are its arguments)."""
 
     arity: int

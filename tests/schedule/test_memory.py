@@ -52,7 +52,8 @@ def test_space_is_used_again():
 def test_plan_of_a_training_step():
     program = schedule(mlp_step())
     found = plan(program)
-    assert {x.name for x in found.lifetimes} == {b.name for b in program.buffers if b.role == "temp"}
+    in_arena = (b.name for b in program.buffers if b.role == "temp" and not b.local_to)  # others are on the stack
+    assert {x.name for x in found.lifetimes} == set(in_arena)
     offsets, total = found.offsets({"N": 100})
     assert total < sum(-(-_bytes(x, 100) // 64) * 64 for x in found.lifetimes)
     assert MemoryPlan.from_json(found.to_json()).offsets({"N": 100}) == (offsets, total)
