@@ -181,8 +181,8 @@ def emit_by_rows(context: EmitContext, loop: For) -> bool:
     with w.when(runs), context.scope(written_by(loop.body)):
         body = _bind_invariants(context, loop)
         used = frozenset[str]().union(*map(names_in, expressions_in(body))) & context.varying - {across}
-        lanes = {name: _Lanes.of(context, context.locals[name]) for name in sorted(used)}
-        mask = None if context.mask is None else _Lanes.of(context, context.mask.value)
+        lanes = {name: Lanes.of(context, context.locals[name]) for name in sorted(used)}
+        mask = None if context.mask is None else Lanes.of(context, context.mask.value)
         with w.loop(constant("i64", 0), constant("i64", context.lanes)) as row, context.scope():
             active = w.when(mask.element(context, row.index)) if mask is not None else nullcontext()
             position = w.binary("add", context.axes[across], row.index)
@@ -207,14 +207,14 @@ def _bind_invariants(context: EmitContext, loop: For) -> tuple[Stmt, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lanes:
+class Lanes:
     """The lanes of a vector on the stack, for one to be taken."""
 
     type: str
     stack: Value
 
     @classmethod
-    def of(cls, context: Folds, vector: Value) -> _Lanes:
+    def of(cls, context: Folds, vector: Value) -> Lanes:
         w = context.writer
         if element_type(vector.type) == "i1":  # in memory they would be bits
             vector = w.convert("zext", vector, vector_type("i8", context.lanes))

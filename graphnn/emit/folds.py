@@ -9,6 +9,7 @@ from math import prod
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope
 from graphnn.emit.crossing import fold_across, loads_by_rows
 from graphnn.emit.expression import Expressions
+from graphnn.emit.fold_lanes import fold_in_lanes
 from graphnn.emit.scalar import emit_scalar
 from graphnn.emit.writer import Value, constant, lanes_of
 from graphnn.lower.ir import Fold, For, fused_factors
@@ -24,6 +25,8 @@ class Folds(Expressions):
 
     def fold(self, fold: Fold) -> Value:
         """One chain in row-major order from the reducer's identity; a chain per lane where the terms vary by lane."""
+        if fold.lanes > 1:
+            return fold_in_lanes(self, fold)
         varies = self.varies(fold.value) or (fold.guard is not None and self.varies(fold.guard))
         evaluate = self.expr if varies else self.value
         return self.fold_over(fold, fold.ranges, evaluate(identity_of(fold.reducer, fold.value.dtype)), evaluate)

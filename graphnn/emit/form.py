@@ -133,9 +133,9 @@ class _Spelling:
             case Let(name=name, value=value):
                 self.name(name)
                 self.expression(value)
-            case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard, value=value):
+            case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard, value=value, lanes=lanes):
                 self.name(name)
-                self.tokens.append(reducer)
+                self.tokens += (reducer, lanes)
                 self.ranges(ranges)
                 self.tokens.append(guard is None)
                 for expr in (value,) if guard is None else (guard, value):

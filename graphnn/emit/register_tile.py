@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from graphnn.emit.chains import Chains, Level, TileShape
+from graphnn.emit.halves import halved
 from graphnn.emit.writer import Module, Value, Writer, constant, mangle, vector_type
 
 
@@ -139,31 +141,8 @@ class _Dot(Chains):
         return self.w.ins(self.type, f"load {self.type}, {address}, align {self.align}")
 
     def finish(self, sums: Sequence[Value]) -> list[Value]:
-        return [self._halved(sums[first : first + self.lanes]) for first in range(0, len(sums), self.lanes)]
-
-    def _halved(self, vectors: Sequence[Value]) -> Value:
-        """The sum of each vector's lanes, by halves; the sum of vector i is in lane i of the result.
-
-        Two vectors become one in which each has half as many lanes: 16 sums of 16 lanes take 15 adds and 30 shuffles.
-        """
-        w, width = self.w, self.lanes
-        while width > 1:
-            half, pairs = width // 2, []
-            for first in range(0, len(vectors), 2):
-                pair = vectors[first : first + 2]
-                starts = range(0, len(pair) * self.lanes, width)
-                low = self._shuffle(pair, [lane for s in starts for lane in range(s, s + half)])
-                high = self._shuffle(pair, [lane for s in starts for lane in range(s + half, s + width)])
-                pairs.append(w.binary("fadd", low, high))
-            vectors, width = pairs, half
-        (total,) = vectors
-        return total
-
-    def _shuffle(self, pair: Sequence[Value], lanes: Sequence[int]) -> Value:
-        """The named lanes of one or two vectors, one after the other; what is left of the result may be anything."""
-        chosen = ", ".join(f"i32 {lane}" for lane in lanes) + ", i32 poison" * (self.lanes - len(lanes))
-        second = pair[1].ref if len(pair) > 1 else "poison"
-        return self.w.ins(self.type, f"shufflevector {pair[0]}, {self.type} {second}, <{self.lanes} x i32> <{chosen}>")
+        add, parts = partial(self.w.binary, "fadd"), range(0, len(sums), self.lanes)
+        return [halved(self.w, sums[first : first + self.lanes], add) for first in parts]
 
 
 def lane_mask(w: Writer, count: Value, lanes: int) -> Value:

@@ -62,7 +62,7 @@ def _knows_places(statement: Stmt) -> bool:
             places.append(guard)
         case Store(index=index) | Accumulate(index=index):
             places += index
-        case Contract(lanes=lanes) if lanes > 1:
+        case Contract(lanes=lanes) | Fold(lanes=lanes) if lanes > 1:
             return False  # it adds in another order
         case Transform():
             return False

@@ -9,6 +9,7 @@ that does not fit raises where it is stored. Casts to int64 truncate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -184,9 +185,9 @@ class _Compiler:
 
     def fold(self, fold: Fold) -> Action:
         slot, factors = self.slot(fold.name), fused_factors(fold)
+        combine = scalar_function(COMBINE[fold.reducer], fold.value.dtype)
         start = self.value(identity_of(fold.reducer, fold.value.dtype))
         if factors is None:
-            combine = scalar_function(COMBINE[fold.reducer], fold.value.dtype)
             term = _call(combine, (lambda env: env[slot], self.value(fold.value)))
         else:
             a, b = map(self.value, factors)
@@ -194,7 +195,25 @@ class _Compiler:
         step = _set(slot, term)
         if fold.guard is not None:
             step = _when(self.value(fold.guard), step)
-        return _sequence(_set(slot, start), self.loops(fold.ranges, step))
+        if fold.lanes == 1:
+            return _sequence(_set(slot, start), self.loops(fold.ranges, step))
+        axis, first = self.slot(fold.ranges[-1].axis), self.value(fold.ranges[-1].lo)
+        chains: list[Any] = []
+
+        def in_lane(env: Environment) -> None:
+            lane = (env[axis] - first(env)) % fold.lanes
+            env[slot] = chains[lane]
+            step(env)
+            chains[lane] = env[slot]
+
+        terms = self.loops(fold.ranges, in_lane)
+
+        def run(env: Environment) -> None:
+            chains[:] = [start(env)] * fold.lanes
+            terms(env)
+            env[slot] = _halved(chains, combine)
+
+        return run
 
     def contract(self, stmt: Contract) -> Action:
         """Chains of at most CHAIN terms in each lane; a new chain starts from zero; the chains are added in ascending
@@ -221,9 +240,9 @@ class _Compiler:
             count = 0
             chains.clear()
             terms(env)
-            total = _halved(chains[0]) if chains else zero
+            total = _halved(chains[0], add) if chains else zero
             for chain in chains[1:]:
-                total = total + _halved(chain)
+                total = total + _halved(chain, add)
             env[slot] = total
             body(env)
 
@@ -256,11 +275,11 @@ class _Compiler:
         return run
 
 
-def _halved(lanes: list[Any]) -> Any:
-    """The sum of a power of two of numbers: (s0 + s2) + (s1 + s3)."""
+def _halved(lanes: list[Any], combine: Callable[..., Any]) -> Any:
+    """A power of two of numbers combined: (s0 + s2) + (s1 + s3)."""
     while len(lanes) > 1:
         half = len(lanes) // 2
-        lanes = [low + high for low, high in zip(lanes[:half], lanes[half:], strict=True)]
+        lanes = [combine(low, high) for low, high in zip(lanes[:half], lanes[half:], strict=True)]
     return lanes[0]
 
 

@@ -5,7 +5,7 @@
     stmt    = For(axis, lo, hi, body, kind)           # kind: serial | parallel | vector
             | If(condition, body)
             | Let(name, value)
-            | Fold(name, reducer, ranges, guard, value)
+            | Fold(name, reducer, ranges, guard, value, lanes)
             | Contract(name, m, n, k, a, b, body, lanes)
             | Transform(name, rows, columns, value, body)
             | Store(buffer, index, value)
@@ -19,6 +19,8 @@ Expressions are those of `simplify/expr.py`, without Reduce. Meaning of the stat
 - Fold binds Local(name) to the reduction of `value` over `ranges`, in row-major order, one chain; terms where guard is
   false are skipped; over nothing it is the reducer's identity. A sum whose value is `mul(a, b)` in floating point is
   accumulated as fma(a, b, acc): the multiply-add is explicit in the IR by this rule, never a compiler's choice.
+  With `lanes` > 1 (a power of two) there is no guard, and one chain in each lane: the terms are taken `lanes` at a time
+  along the last range, term t of a run in lane t % lanes. Then the lanes are combined in halves, as a Contract's are.
 - Contract runs, for every (m, n), Local(name) = sum over k of a*b as fma in ascending row-major k (chains of at most
   CHAIN terms, then the chains' sums added in ascending order), then `body` once. `a` does not depend on n,
   nor `b` on m. It means Fold inside two loops; it exists because it is what register tiles are made of.
@@ -118,6 +120,7 @@ class Fold(Node):
     guard: Expr | None
     value: Expr
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    lanes: int = 1
 
 
 @hashed_once

@@ -10,7 +10,7 @@
 
 A fold shows what it adds per term: fma(a, b, s0) where the multiply-add is fused, the bare value where it is not.
 A transform shows its two matrices, row by row.
-Layouts are shown unless row-major, kinds of loops unless serial, the lanes of a contraction unless one.
+Layouts are shown unless row-major, kinds of loops unless serial, lanes unless one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def header(stmt: Stmt) -> str:
             return f"if {text(condition)}:"
         case Let(name=name, value=value):
             return f"let {name} = {text(value)}"
-        case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard):
+        case Fold(name=name, reducer=reducer, ranges=ranges, guard=guard, lanes=lanes):
             test = "" if guard is None else f" if {text(guard)}"
+            test += "" if lanes == 1 else f" in {lanes} lanes"
             return f"fold {name} = {reducer}[{_ranges(ranges)}{test}] {_term(stmt)}"
         case Contract(name=name, m=m, n=n, k=k, a=a, b=b, lanes=lanes):
             along = "" if lanes == 1 else f" in {lanes} lanes"

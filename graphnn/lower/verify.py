@@ -168,6 +168,10 @@ class _Scope:
         if fold.guard is not None:
             inside.expect(fold.guard, "bool", "guard", where)
         inside.expression(fold.value, where)
+        if fold.lanes != 1:
+            _check_power(fold.lanes, where)
+            if fold.guard is not None or not fold.ranges:
+                raise CompileError(f"{where} terms in lanes have a range and no guard")
         _check_reducer(fold.reducer, fold.value, where)
         parts = (fold.value,) if fold.guard is None else (fold.guard, fold.value)
         self.bind(fold.name, fold.value.dtype, parts, where)
@@ -279,9 +283,13 @@ class _Scope:
                 pass
 
 
+def _check_power(lanes: int, where: _Place) -> None:
+    if lanes < 1 or lanes & (lanes - 1):
+        raise CompileError(f"{where} {lanes} lanes are no power of two")
+
+
 def _check_lanes(stmt: Contract, where: _Place) -> None:
-    if stmt.lanes < 1 or stmt.lanes & (stmt.lanes - 1):
-        raise CompileError(f"{where} {stmt.lanes} lanes are no power of two")
+    _check_power(stmt.lanes, where)
     extent = affine(stmt.k[-1].hi).plus(affine(stmt.k[-1].lo), -1) if stmt.k else Affine((), 1)
     if extent.terms or extent.constant % stmt.lanes:
         raise CompileError(f"{where} the last range of k is no constant multiple of {stmt.lanes} lanes")

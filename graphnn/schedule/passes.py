@@ -13,6 +13,7 @@ from graphnn.schedule.borders import keep_borders
 from graphnn.schedule.contract import contract
 from graphnn.schedule.filtering import filtering
 from graphnn.schedule.flatten import flatten_dimensions
+from graphnn.schedule.fold_lanes import fold_in_lanes
 from graphnn.schedule.fuse import fuse
 from graphnn.schedule.in_place import in_place
 from graphnn.schedule.kept_terms import keep_terms
@@ -41,8 +42,8 @@ class Pass(NamedTuple):
 # gradient; layouts are set before fusion, so that nests agree on their lanes; correlations are filtered after it, so
 # that what follows them is computed tile by tile, too; panels and streams are for what is a contraction then. What
 # outlives a call is set apart when all statements are made. What an iteration keeps for itself then needs no memory.
-# Arrays take each other's place late: the other passes rely on one name for each. What is then written once may go
-# past the caches.
+# Arrays take each other's place late: the other passes rely on one name for each. Layouts are
+# final then: a fold along memory gets its terms into the lanes, and what is written once may go past the caches.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -61,6 +62,7 @@ PASSES = (
     Pass("narrow", narrow),
     Pass("local", keep_local),
     Pass("reuse", reuse),
+    Pass("fold_lanes", fold_in_lanes),
     Pass("past_cache", store_past_cache),
 )
 

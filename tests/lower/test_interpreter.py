@@ -181,6 +181,14 @@ def test_contract_in_lanes_adds_the_lanes_of_each_chain_in_halves(steps):
     assert y[0, 0] == (0 if steps == 0 else 2 + (steps > CHAIN))
 
 
+def test_fold_in_lanes_combines_the_lanes_in_halves():
+    """Lane 0 begins with a number that swallows what is added to it: lane 2 is added first, then lanes 1 and 3."""
+    x, y = np.array([2**25, 1, -(2**25), 1, 1, 1, 0], np.float32), poison()
+    fold = Fold("s", "sum", (span("r", 7),), None, at("x", "r"), lanes=4)
+    run(program(fold, Store("y", (), Local("s", "float32")), x=(7,), y=()), {"x": x, "y": y})
+    assert y[()] == 3  # 2 of lane 1, 1 of lane 3; what lane 0 was given later is lost
+
+
 def test_contract_is_a_matmul():
     a, b = np.random.default_rng(2).standard_normal((2, 5, 6)).astype(np.float32)
     x, y = np.stack([a, b]), poison(5, 5)

@@ -16,7 +16,7 @@ program every(N, K)
     for i1 in 1 .. 4 vector:
       fold s0 = sum[0 <= r0 < 4] fma(x[i0, r0], x[i0, i1], s0)
       fold s1 = sum[0 <= r1 < 4, 0 <= r2 < r1 if (r1 < i0)] x[i0, r2]
-      fold s2 = prod[0 <= r3 < 4] x[i0, r3]*x[i0, i1]
+      fold s2 = prod[0 <= r3 < 4 in 2 lanes] x[i0, r3]*x[i0, i1]
       let t0 = (s0 + s1)
       if (t0 < 0.0):
         x[i0, i1] = tanh(t0)
@@ -38,7 +38,7 @@ def every(origin=None):
     inner = (
         Fold("s0", "sum", (span("r0", 4),), None, op("mul", at("x", "i0", "r0"), x), origin),
         Fold("s1", "sum", (span("r1", 4), span("r2", "r1")), op("lt", "r1", "i0"), at("x", "i0", "r2"), origin),
-        Fold("s2", "prod", (span("r3", 4),), None, op("mul", at("x", "i0", "r3"), x), origin),
+        Fold("s2", "prod", (span("r3", 4),), None, op("mul", at("x", "i0", "r3"), x), origin, lanes=2),
         Let("t0", op("add", s0, Local("s1", "float32"))),
         If(op("lt", t0, 0.0), (Store("x", element, op("tanh", t0), origin),)),
         Accumulate("t", element, "sum", t0, origin),
