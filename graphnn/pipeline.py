@@ -20,7 +20,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack, get_args, overload
 
 import llvmlite
-import sympy
 
 from graphnn.collector import collector_paused
 from graphnn.declare.canonical import canonical_text
@@ -32,7 +31,7 @@ from graphnn.run.cache import key_of, open_cache, source_state
 from graphnn.run.executable import Executable
 from graphnn.run.manifest import Structure
 from graphnn.run.measure import fastest
-from graphnn.run.outlines import keep_outlines
+from graphnn.run.outlines import keep_outlines, sympy_version
 from graphnn.run.threads import count_threads
 from graphnn.simplify.expr import DType
 from graphnn.simplify.formula import Accuracy
@@ -154,7 +153,7 @@ def _key(
             "updates": [[name, reference(value)] for name, value in updates.items()],
             "options": {**options, "sizes": dict(options["sizes"] or {}), "disable": sorted(set(disable))},
             "target": processor() or asdict(host()),
-            "versions": {"llvmlite": llvmlite.__version__, "sympy": sympy.__version__, "graphnn": source_state()},
+            "versions": {"llvmlite": llvmlite.__version__, "sympy": sympy_version(), "graphnn": source_state()},
         }
     )
 
@@ -208,7 +207,7 @@ def _check_options(
     if dtype not in (None, "float32", "float64"):
         raise CompileError(f"dtype={dtype!r}: choose float32 or float64")
     count_threads(threads)
-    free = {s.name for n in network.inputs.values() for d in n.shape_exprs for s in d.free_symbols}
+    free = {str(d) for n in network.inputs.values() for d in n.shape if isinstance(d, str)}
     for name, value in sizes.items():
         if name not in free:
             raise CompileError(f"sizes: the network has no symbolic size {name!r}; it has {', '.join(sorted(free))}")

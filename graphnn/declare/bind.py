@@ -10,7 +10,8 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_negative, simplify_index
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
-from graphnn.declare.notation import Entry, Guarded, Reduction, axis_symbol
+from graphnn.declare.entries import Entry, Guarded, Reduction
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose, compare
 from graphnn.errors import DTypeError, GraphError, ShapeError

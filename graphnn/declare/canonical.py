@@ -10,9 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from graphnn.declare.attributes import plain
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.serialize import plain
-from graphnn.declare.text import formula
 
 
 def canonical_text(network: Network, tensors: Sequence[Tensor]) -> str:
@@ -39,7 +38,7 @@ def _node(network: Network, node: Tensor) -> list[Any]:
     definition = "" if node.outline is None else node.outline.digest
     attributes = [[str(name), plain(value)] for name, value in _attributes(network, node).items()]
     about = [node.name, node.kind, str(data.get("op")), node.dtype, bool(data.get("derived"))]
-    return [*about, [formula(size) for size in node.shape_exprs], operands, definition, attributes]
+    return [*about, node.shape, operands, definition, attributes]
 
 
 def _attributes(network: Network, node: Tensor) -> dict[Any, Any]:

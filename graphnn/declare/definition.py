@@ -8,34 +8,18 @@ formulas are equal objects and no name given by a person is ever part of a formu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import sympy
-from sympy.logic.boolalg import Boolean
+from typing import TYPE_CHECKING
 
 from graphnn.declare.extents import TensorType
 from graphnn.declare.sizes import as_dims
+from graphnn.late import sympy
+
+if TYPE_CHECKING:
+    from sympy.logic.boolalg import Boolean
 
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "int64", "bool")
-
-
-@dataclass(frozen=True, slots=True)
-class Reducer:
-    """A commutative monoid. Its adjoint is derived from `combine`; nothing else is said about it."""
-
-    name: str
-    identity: sympy.Expr
-    combine: Callable[[sympy.Expr, sympy.Expr], sympy.Expr]
-
-
-REDUCERS: dict[str, Reducer] = {
-    "sum": Reducer("sum", sympy.S.Zero, lambda a, b: a + b),
-    "prod": Reducer("prod", sympy.S.One, lambda a, b: a * b),
-    "max": Reducer("max", -sympy.oo, sympy.Max),
-    "min": Reducer("min", sympy.oo, sympy.Min),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from graphnn.declare.initializer import Initializer, as_initializer
 from graphnn.declare.outline import LateDefinition, LateStep
 from graphnn.declare.plain import read_networkx
 from graphnn.declare.requests import Requests
-from graphnn.declare.serialize import read_json, to_json
 from graphnn.declare.state import State
 from graphnn.declare.summary import Summary, summarize
 from graphnn.declare.tensor import Tensor
@@ -269,11 +268,15 @@ class Network:
 
     def to_json(self) -> str:
         """The whole network as JSON: definitions are stored as trees, never as code."""
+        from graphnn.declare.serialize import to_json  # where formulas are
+
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Network:
         """A Network from `to_json` text. Nothing in it is evaluated; GraphError says what does not fit."""
+        from graphnn.declare.serialize import read_json
+
         network = cls()
         read_json(text, network)
         return network

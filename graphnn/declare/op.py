@@ -16,15 +16,14 @@ from functools import cached_property, partial
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-import sympy
-
 from graphnn.declare.definition import OperandType, Recipe
 from graphnn.declare.extents import Dims
-from graphnn.declare.notation import ELLIPSIS, Operand
+from graphnn.declare.formula import Formula, written
+from graphnn.declare.notation import Operand
 from graphnn.declare.outlines import OUTLINES
-from graphnn.declare.recipe import Formula, bind_formula, written, written_text
 from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
+from graphnn.late import sympy
 
 if TYPE_CHECKING:
     from graphnn.declare.definition import Step
@@ -97,7 +96,9 @@ class Op:
     def _told(self) -> str:
         """What tells the op from every other."""
         if isinstance(self._formula, Formula):
-            about = self._formula.text()
+            from graphnn.declare.recipe import told  # where formulas are
+
+            about = told(self._formula)
         else:
             about = repr([_place(a) if inspect.isfunction(a) else a for a in (self._formula.func, *self._formula.args)])
         return repr((self.name, self.operands, self.dtype, about))
@@ -167,6 +168,8 @@ class Op:
         values = {**self.attributes, **(attributes or {})}
         fixed = {k: as_number(v, f"{self.name}: {k}") for k, v in values.items()}
         operands = dict(zip((o for o in self.operands if o not in constants), types, strict=True))
+        from graphnn.declare.recipe import bind_formula  # a call that is known binds none
+
         return bind_formula(self.name, self.formula, operands, fixed, constants, self.dtype, dtype)
 
 
@@ -186,10 +189,13 @@ def op(
     sympy.Symbol(name), `integer` operands that are used as indices, `dtype` the result's where it does not
     follow from the formula ("float": the operands' float dtype, float32 where there is none).
     """
+    from graphnn.declare.entries import ELLIPSIS  # who writes a formula has imported sympy
+    from graphnn.declare.recipe import operands_of
+
     formula = written(out, body, extents)
     if ELLIPSIS in formula.out[1:]:
         raise GraphError(f"{name}: `...` stands in front of the output axes {formula.out}")
-    return Op(name, formula, formula.operands(), attributes, dtype)
+    return Op(name, formula, operands_of(formula), attributes, dtype)
 
 
 def elementwise(name: str, function: Callable[..., Any], dtype: str | None = None) -> Op:
@@ -224,4 +230,8 @@ def _place(function: Callable[..., Any]) -> str:
 
 
 def _number_text(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float) else written_text(as_number(value, "a number"))
+    if isinstance(value, int | float):
+        return repr(value)
+    from graphnn.declare.recipe import written_text  # numbers of sympy and NumPy
+
+    return written_text(as_number(value, "a number"))

@@ -47,13 +47,14 @@ class Outlines:
     def learn(self, key: str, recipe: Recipe) -> None:
         """Remember what a call was bound to."""
         self._remember(key, recipe)
-        self._new[key] = recipe
+        with self._lock:
+            self._new[key] = recipe
+            _limit(self._new)
 
     def _remember(self, key: str, steps: Sequence[Step | LateStep]) -> None:
         with self._lock:
             self._known[key] = steps
-            if len(self._known) > LIMIT:
-                del self._known[next(iter(self._known))]
+            _limit(self._known)
 
     @property
     def has_new(self) -> bool:
@@ -62,13 +63,19 @@ class Outlines:
 
     def updated(self, kept: bytes | None) -> bytes | None:
         """What is kept, with what is new here; None where nothing is."""
-        new, self._new = self._new, {}
+        with self._lock:
+            new, self._new = self._new, {}
         rows = {key: _rows(recipe) for key, recipe in new.items()}
         rows = {key: row for key, row in rows.items() if row is not None}
         if not rows:
             return None
         content = {**_content(kept), **rows}
         return json.dumps(dict([*content.items()][-LIMIT:])).encode()
+
+
+def _limit(memory: dict[str, Any]) -> None:
+    if len(memory) > LIMIT:
+        del memory[next(iter(memory))]
 
 
 def _content(data: bytes | None) -> dict[str, Any]:

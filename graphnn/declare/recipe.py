@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from types import EllipsisType
-from typing import Any
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import Extent, OperandType, Recipe, Step
-from graphnn.declare.notation import ELLIPSIS, Entry, Operand, Reduction, as_formula, axis_symbol, dimension
+from graphnn.declare.entries import ELLIPSIS, Entry, Reduction
+from graphnn.declare.formula import Formula
+from graphnn.declare.notation import Operand, axis_symbol, dimension
 from graphnn.declare.substitute import substitute
 from graphnn.declare.text import formula as formula_text
 from graphnn.declare.text import head_text
 from graphnn.errors import GraphError, ShapeError
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """out[axes] = body, with entries of formal operands. A leading ELLIPSIS in `out` stands for broadcast dimensions.
+def operands_of(formula: Formula) -> tuple[str, ...]:
+    """The operands in the order in which the formula was written."""
+    serials = {e.serial: e.operand for e in formula.body.atoms(Entry)}
+    return tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
 
-    `extents` has the sizes of axes that no operand gives, in terms of `dimension`s and attributes.
-    """
 
-    out: tuple[sympy.Symbol, ...]
-    body: Any
-    extents: Mapping[sympy.Symbol, sympy.Expr]
-
-    def operands(self) -> tuple[str, ...]:
-        """The operands in the order in which the formula was written."""
-        serials = {e.serial: e.operand for e in self.body.atoms(Entry)}
-        return tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
-
-    def text(self) -> str:
-        """What tells it from every other formula, in any process."""
-        return repr([*map(written_text, (*self.out, self.body, *self.extents, *self.extents.values()))])
+def told(formula: Formula) -> str:
+    """What tells a formula from every other, in any process."""
+    return repr([*map(written_text, (*formula.out, formula.body, *formula.extents, *formula.extents.values()))])
 
 
 def written_text(expr: sympy.Basic) -> str:
@@ -54,12 +43,6 @@ def written_text(expr: sympy.Basic) -> str:
 @lru_cache(2**10)
 def _symbol_text(symbol: sympy.Symbol) -> str:
     return f"{formula_text(symbol)}{sorted(symbol.assumptions0.items())}"
-
-
-def written(out: Iterable[Any], body: Any, extents: Mapping[Any, Any] | None = None) -> Formula:
-    """A formula as a person writes it: with `...` for ELLIPSIS, and numbers."""
-    axes = tuple(ELLIPSIS if isinstance(a, EllipsisType) else a for a in out)
-    return Formula(axes, as_formula(body), {axis: as_formula(size) for axis, size in (extents or {}).items()})
 
 
 def bind_formula(

@@ -8,11 +8,11 @@ Whatever is read is data: names stay labels, nothing is parsed as code, and ever
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
+from graphnn.declare.attributes import plain
 from graphnn.declare.definition import Access, Definition, Extent, OperandType, Step, access_symbol
 from graphnn.declare.initializer import initializer_from_json, initializer_to_json
 from graphnn.declare.notation import axis_symbol
@@ -268,16 +268,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
-
-
-def plain(value: Any) -> Any:
-    """An attribute, which is only shown, as JSON: sequences as lists, and what JSON cannot hold as its text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    return str(value)

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-import sympy
-
 from graphnn.declare.extents import Dim, Dims, Size
 from graphnn.declare.notation import size_symbol
-from graphnn.declare.trees import decode, encode
+from graphnn.late import sympy
 
 
 def as_exprs(dims: Iterable[Dim]) -> tuple[sympy.Expr, ...]:
@@ -22,6 +20,8 @@ def _expression(size: Dim) -> sympy.Expr:
     formula = getattr(size, "formula", None)
     if formula is None:
         return _symbol(str(size))
+    from graphnn.declare.trees import decode  # most sizes are names
+
     return decode(formula, {}, f"the size {size}") if isinstance(formula, list) else formula
 
 
@@ -35,4 +35,6 @@ def as_dims(exprs: Iterable[sympy.Expr]) -> Dims:
 
 def to_plain(dims: Dims) -> list[Any]:
     """Ints, names, and [text, tree] for expressions, for `from_plain`. GraphError for what no tree holds."""
+    from graphnn.declare.trees import encode
+
     return [[str(d), encode(as_exprs([d])[0], {})] if getattr(d, "formula", None) is not None else d for d in dims]

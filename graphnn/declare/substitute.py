@@ -15,7 +15,7 @@ from functools import cmp_to_key
 
 import sympy
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.declare.whole import replace_within, write
 
 Leaves = dict[sympy.Basic, sympy.Basic]

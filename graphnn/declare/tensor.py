@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import sympy
-
 from graphnn.declare.definition import Definition
-from graphnn.declare.describe import describe
 from graphnn.declare.extents import Dims
 from graphnn.declare.outline import LateDefinition, Outline
 from graphnn.declare.registry import find_op
 from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
+from graphnn.late import sympy
 
 if TYPE_CHECKING:
     from graphnn.declare.network import Network
@@ -70,7 +68,11 @@ class Tensor:
     def outline(self) -> Outline | None:
         """What there is to know of the formula without making it; None for inputs and state."""
         found: Definition | LateDefinition | None = self.network.made.nodes[self.name].get("definition")
-        return found.outline if isinstance(found, LateDefinition) else None if found is None else describe(found)
+        if found is None or isinstance(found, LateDefinition):
+            return None if found is None else found.outline
+        from graphnn.declare.describe import describe  # where formulas are
+
+        return describe(found)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name!r} {self.dtype}[{', '.join(map(str, self.shape))}]>"

@@ -20,7 +20,7 @@ def check_update(network: Network, variable: Any, value: Any) -> None:
         raise GraphError(f"update: '{variable.name}' is an {variable.kind} and no state variable")
     if variable.name in network.updates:
         raise GraphError(f"update: '{variable.name}' is updated already, by '{network.updates[variable.name].name}'")
-    if variable.shape_exprs != value.shape_exprs:
+    if variable.shape != value.shape:
         raise ShapeError(f"update: '{variable.name}' has shape {variable.shape}, its new value {value.shape}")
     if variable.dtype != value.dtype:
         raise DTypeError(f"update: '{variable.name}' is {variable.dtype}, its new value {value.dtype}")

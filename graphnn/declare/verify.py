@@ -12,8 +12,9 @@ import math
 import sympy
 
 from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_negative
-from graphnn.declare.definition import DTYPES, FLOATS, REDUCERS, Access, Definition, access_symbol
+from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, access_symbol
 from graphnn.declare.notation import axis_symbol
+from graphnn.declare.reducers import REDUCERS
 from graphnn.declare.trees import is_condition
 from graphnn.errors import DTypeError, GraphError, ShapeError
 

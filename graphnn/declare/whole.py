@@ -21,7 +21,7 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
-from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.entries import Entry, IntegerEntry
 
 _INEQUALITIES = (sympy.Ge, sympy.Gt, sympy.Le, sympy.Lt)
 _REVERSED = dict(zip(_INEQUALITIES, (sympy.Le, sympy.Lt, sympy.Ge, sympy.Gt), strict=True))

@@ -19,13 +19,16 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.bind import Slot, bind_definition
-from graphnn.declare.definition import REDUCERS, Definition, Extent, OperandType, Recipe, Step
-from graphnn.declare.notation import Operand, Reduction, axis_symbol
+from graphnn.declare.definition import Definition, Extent, OperandType, Recipe, Step
+from graphnn.declare.entries import Reduction
+from graphnn.declare.notation import Operand, axis_symbol
+from graphnn.declare.reducers import REDUCERS
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose, equate, replace_within
 from graphnn.derive.output import OUTPUT, through_output
-from graphnn.derive.scalar import Ties, differentiate
+from graphnn.derive.scalar import differentiate
 from graphnn.derive.solve import is_always, solve_indices
+from graphnn.derive.steps import Ties
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from graphnn.declare.definition import Extent, OperandType, Recipe, Step
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand, axis_symbol
 from graphnn.derive.adjoint import derive_adjoint
-from graphnn.derive.scalar import StepError, Ties
+from graphnn.derive.steps import StepError, Ties
 from graphnn.derive.sweep import Flow, is_derived, label_of
 
 

@@ -9,18 +9,11 @@ t0*Abs(t0)    -> 2*Abs(t0)
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
 
 import sympy
 
 from graphnn.declare.scalars import PRIMITIVES
-from graphnn.errors import DeriveError
-
-Ties = Literal["first", "split"]  # of equal terms of a Max or Min reducer: which are selected
-
-
-class StepError(DeriveError):
-    """The body is a step of the access: its derivative is zero wherever there is one."""
+from graphnn.derive.steps import StepError
 
 
 def expand_primitives(body: sympy.Expr) -> sympy.Expr:

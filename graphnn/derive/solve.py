@@ -19,7 +19,8 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import expanded, extremes, linear_terms, quotient, simplify_index
-from graphnn.declare.notation import Entry, axis_symbol
+from graphnn.declare.entries import Entry
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.whole import compare, equate, floor_of, remainder_of, replace_within
 from graphnn.simplify.inside import is_nonnegative
 

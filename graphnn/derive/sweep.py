@@ -9,7 +9,7 @@ from typing import get_args
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.extents import TensorType
 from graphnn.declare.network import Network, Tensor
-from graphnn.derive.scalar import StepError, Ties, differentiate
+from graphnn.derive.steps import StepError, Ties
 from graphnn.errors import DeriveError
 
 
@@ -108,6 +108,8 @@ def find_flows(network: Network, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> 
 
 def refuse_step(node: Tensor, number: int) -> None:
     """StepError where the formula is a step of that access, which stands in conditions and steps only."""
+    from graphnn.derive.scalar import differentiate  # where there are such accesses only
+
     definition = node.definition
     assert definition is not None
     differentiate(definition.body, definition.accesses[number].symbol, definition.op)

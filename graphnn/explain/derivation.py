@@ -13,12 +13,13 @@ from typing import Any
 import mpmath
 import sympy
 
+from graphnn.declare.entries import ELLIPSIS, Entry
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Entry
 from graphnn.declare.op import Op
 from graphnn.declare.registry import OPS
 from graphnn.derive.output import OUTPUT, through_output, through_quotient
-from graphnn.derive.scalar import Ties, differentiate
+from graphnn.derive.scalar import differentiate
+from graphnn.derive.steps import Ties
 from graphnn.derive.sweep import gradients
 from graphnn.errors import DeriveError, GraphnnError
 from graphnn.explain.formula import described, formula, latex, partials, words

@@ -10,8 +10,9 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
+from graphnn.declare.entries import ELLIPSIS, Entry, Reduction
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import ELLIPSIS, Entry, Reduction, axis_symbol
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.op import Op
 from graphnn.declare.registry import OPS
 from graphnn.errors import GraphError

@@ -14,8 +14,8 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from graphnn.declare.definition import Extent
+from graphnn.declare.entries import Entry, Reduction
 from graphnn.declare.network import Network, Tensor
-from graphnn.declare.notation import Entry, Reduction
 from graphnn.simplify.passes import Simplified
 from graphnn.simplify.region import Assignment, assignment_of, entries, inline, tidy_indices
 from graphnn.simplify.rules import Rewrite

@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 from sympy.printing.str import StrPrinter
 
-from graphnn.declare.notation import Entry, Reduction
+from graphnn.declare.entries import Entry, Reduction
 
 
 def expression_text(expr: Any) -> str:

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any
-
-import sympy
+from typing import Any, Union
 
 from graphnn.declare.op import as_number
 from graphnn.errors import GraphError
+from graphnn.late import sympy
 
-NONNEGATIVE = sympy.Interval(0, sympy.oo)
-POSITIVE = sympy.Interval.open(0, sympy.oo)
-FRACTION = sympy.Interval.Ropen(0, 1)  # [0, 1): what decays a mean, and does not keep it
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers from `start` to `end`; an end that is open, or infinite, is none of them."""
+
+    start: float
+    end: float
+    left_open: bool = False
+    right_open: bool = False
+
+    def __contains__(self, number: Any) -> bool:
+        above = number > self.start if self.left_open else number >= self.start
+        return bool(above and (number < self.end if self.right_open else number <= self.end))
+
+    def __str__(self) -> str:
+        """The usual notation: [0, 1)."""
+        left, right = "(" if self.left_open else "[", ")" if self.right_open else "]"
+        return f"{left}{self.start}, {self.end}{right}".replace("inf", "infinity")
+
+
+Domain = Union[Range, "sympy.Set"]  # a user's may be any set
+REALS = Range(-math.inf, math.inf, True, True)
+NONNEGATIVE = Range(0, math.inf, right_open=True)
+POSITIVE = Range(0, math.inf, True, True)
+FRACTION = Range(0, 1, right_open=True)  # [0, 1): what decays a mean, and does not keep it
 
 
 def check_count(what: str, value: Any, least: int) -> int:
@@ -27,29 +50,22 @@ def check_count(what: str, value: Any, least: int) -> int:
     return count
 
 
-def check_number(what: str, value: Any, domain: sympy.Set = sympy.S.Reals) -> float:
+def check_number(what: str, value: Any, domain: Domain = REALS) -> float:
     """The number; GraphError unless `value` is a finite one in `domain`."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise GraphError(f"{what} is a number, not {' '.join(repr(value).split()):.40}")
-    if not _lies_in(as_number(value, what), domain):
-        raise GraphError(f"{what} is {value}; it lies in {domain_text(domain)}")
+    if not math.isfinite(value):
+        raise GraphError(f"{what} is {value}; a formula's constants are finite")
+    if not (value in domain if isinstance(domain, Range) else as_number(value, what) in domain):
+        raise GraphError(f"{what} is {value}; it lies in {_as_range(domain)}")
     scalar: Any = value
     number: float = scalar.item() if hasattr(scalar, "item") else scalar  # NumPy scalars have a repr of their own
     return number
 
 
-def _lies_in(number: sympy.Expr, domain: sympy.Set) -> bool:
-    """Whether a rational number lies in a set; of intervals, which are nearly all, the ends alone are compared."""
-    if not isinstance(domain, sympy.Interval) or not number.is_Rational:
-        return number in domain
-    above = number > domain.start if domain.left_open else number >= domain.start
-    below = number < domain.end if domain.right_open else number <= domain.end
-    return bool(above and below)
-
-
-def domain_text(domain: sympy.Set) -> str:
-    """A set in the usual notation: [0, 1)."""
-    if not isinstance(domain, sympy.Interval):
-        return str(domain)
-    left, right = "(" if domain.left_open else "[", ")" if domain.right_open else "]"
-    return f"{left}{domain.start}, {domain.end}{right}".replace("oo", "infinity")
+def _as_range(domain: Domain) -> Domain:
+    """A set as a Range where it is one, whose text is the usual one."""
+    if isinstance(domain, Range) or not isinstance(domain, sympy.Interval):
+        return domain
+    start, end = (float(e) if e.is_infinite else e for e in (domain.start, domain.end))
+    return Range(start, end, bool(domain.left_open), bool(domain.right_open))

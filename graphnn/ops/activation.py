@@ -14,20 +14,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.network import Tensor
 from graphnn.declare.op import Op
 from graphnn.declare.op import library_elementwise as define
+from graphnn.declare.primitives import expm1
 from graphnn.declare.registry import register
-from graphnn.declare.scalars import expm1
 from graphnn.errors import GraphError
+from graphnn.late import sympy as sp
 from graphnn.ops.elementwise import identity
 
 # The fixed point of mean 0 and variance 1, section 2 of the paper.
-SELU_SCALE = sp.Rational("1.0507009873554805")
-SELU_ALPHA = sp.Rational("1.6732632423543773")
-GELU_CUBIC = sp.Rational("0.044715")
+SELU_SCALE = "1.0507009873554805"
+SELU_ALPHA = "1.6732632423543773"
+GELU_CUBIC = "0.044715"
 
 
 def _define(name: str, function: Any) -> Op:
@@ -39,6 +38,14 @@ def _exponential_unit(x: sp.Expr, alpha: Any) -> sp.Expr:
     return sp.Piecewise((x, x > 0), (alpha * expm1(x), True))
 
 
+def _scaled_unit(x: sp.Expr) -> sp.Expr:
+    return sp.Rational(SELU_SCALE) * _exponential_unit(x, sp.Rational(SELU_ALPHA))
+
+
+def _bent(x: sp.Expr) -> sp.Expr:
+    return x + sp.Rational(GELU_CUBIC) * x**3
+
+
 def _between(x: sp.Expr, low: int, high: int, value: sp.Expr, top: int) -> sp.Expr:
     """0 up to `low`, `top` from `high` on, `value` between; NaN stays NaN."""
     return sp.Piecewise((0, x <= low), (top, x >= high), (value, True))
@@ -46,7 +53,7 @@ def _between(x: sp.Expr, low: int, high: int, value: sp.Expr, top: int) -> sp.Ex
 
 # fmt: off
 elu          = _define("elu",          lambda x, alpha=1: _exponential_unit(x, alpha))
-selu         = _define("selu",         lambda x: SELU_SCALE * _exponential_unit(x, SELU_ALPHA))
+selu         = _define("selu",         _scaled_unit)
 silu         = _define("silu",         lambda x: x / (1 + sp.exp(-x)))
 mish         = _define("mish",         lambda x: x * sp.tanh(sp.log(1 + sp.exp(x))))
 softsign     = _define("softsign",     lambda x: x / (1 + sp.Abs(x)))
@@ -55,7 +62,7 @@ hard_sigmoid = _define("hard_sigmoid", lambda x: _between(x, -3, 3, (x + 3) / 6,
 
 _GELU = {
     False: define("gelu", lambda x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2, "float"),
-    True:  define("gelu", lambda x: x * (1 + sp.tanh(sp.sqrt(2 / sp.pi) * (x + GELU_CUBIC * x**3))) / 2, "float"),
+    True:  define("gelu", lambda x: x * (1 + sp.tanh(sp.sqrt(2 / sp.pi) * _bent(x))) / 2, "float"),
 }
 # fmt: on
 

@@ -6,11 +6,10 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import axis_symbol
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.late import sympy as sp
 
 Axes = int | Iterable[int] | None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Sum, indices, operands
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import ShapeError
 from graphnn.ops.arguments import check_tensors

@@ -14,13 +14,12 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-import sympy as sp
-
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
-from graphnn.declare.notation import ELLIPSIS, Operand, Sum, guard
+from graphnn.declare.notation import Operand, Sum, guard
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
+from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError, ShapeError
 from graphnn.ops.arguments import as_int, check_tensors, numbered_axes
 from graphnn.ops.layout import reshape
@@ -57,10 +56,10 @@ def _correlated(backwards: bool, ndim: int, kernel: int, windows: tuple[Slide, .
         read.append(slide.at(place, size - 1 - element if backwards else element))
     channels = leading[-1:]  # what is summed beside the window
     groups = leading[: max(0, kernel - 2)]
-    entry: Any = X[(ELLIPSIS, *groups, *channels, *read)]
+    entry: Any = X[(..., *groups, *channels, *read)]
     padded = any(slide.before or slide.after for slide in windows)
     body = Sum((guard(entry) if padded else entry) * W[(*leading, *elements)], *channels, *elements)
-    out = (ELLIPSIS, *leading[: max(0, kernel - 1)], *places)
+    out = (..., *leading[: max(0, kernel - 1)], *places)
     return written(out, body, extents)
 
 
@@ -78,13 +77,14 @@ def _check_kernel(op: str, x: Tensor, W: Tensor, groups: int) -> bool:
         if groups != 1:
             raise GraphError(f"{op}: groups={groups} needs a kernel (out, in/groups, *window) {both}")
         return False
-    inputs, outputs, depth = x.shape_exprs[x.ndim - W.ndim + 1], W.shape_exprs[0], W.shape_exprs[1]
+    inputs, outputs, depth = x.shape[x.ndim - W.ndim + 1], W.shape[0], W.shape[1]
+    reads = depth if groups == 1 else groups * (depth if isinstance(depth, int) else as_exprs([depth])[0])
     for what, extent in (("input", inputs), ("output", outputs)):
-        if groups > 1 and not (extent.is_Integer and extent % groups == 0):
+        if groups > 1 and not (isinstance(extent, int) and extent % groups == 0):
             raise ShapeError(f"{op}: groups={groups} does not divide the {extent} {what} channels {both}")
-    if inputs != groups * depth:
+    if inputs != reads:
         raise ShapeError(
-            f"{op}: x has {inputs} channels in axis {x.ndim - W.ndim + 1}, but W reads {groups * depth}: {groups} "
+            f"{op}: x has {inputs} channels in axis {x.ndim - W.ndim + 1}, but W reads {reads}: {groups} "
             f"group{'s' * (groups > 1)} of {depth}, the extent of its axis 1 {both}"
         )
     return True
@@ -112,7 +112,7 @@ def _slide(
     with network.composing(op, name) as final:
         if mode != "zero" and any(slide.before or slide.after for slide in windows):
             around = ((0, 0),) * (x.ndim - len(windows)) + tuple((slide.before, slide.after) for slide in windows)
-            x = pad_axes(op, x, around, mode, sp.S.Zero, network.fresh_name(f"{final}.padded"))
+            x = pad_axes(op, x, around, mode, 0, network.fresh_name(f"{final}.padded"))
             windows = tuple(replace(slide, before=0, after=0) for slide in windows)
         if number == 1:
             return correlation(op, x.ndim, 2 * channels, windows)(x, W, name=final)
@@ -132,8 +132,8 @@ def split_groups(x: Tensor, groups: int, spatial: int, name: str) -> Tensor:
 def join_groups(x: Tensor, spatial: int, name: str) -> Tensor:
     """(..., groups, channels/groups, *spatial) as (..., channels, *spatial)."""
     axis = x.ndim - 1 - spatial
-    groups, extent = x.shape_exprs[axis - 1 : axis + 1]
-    return reshape(x, (*x.shape[: axis - 1], int(groups * extent), *x.shape[axis + 1 :]), name=name)
+    groups, extent = map(int, x.shape[axis - 1 : axis + 1])
+    return reshape(x, (*x.shape[: axis - 1], groups * extent, *x.shape[axis + 1 :]), name=name)
 
 
 def correlate(

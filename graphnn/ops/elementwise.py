@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import sympy as sp
-
-from graphnn.declare import scalars
+from graphnn.declare import primitives
 from graphnn.declare.network import Tensor
 from graphnn.declare.op import Op
 from graphnn.declare.op import library_elementwise as define
 from graphnn.declare.registry import register
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import check_dtype
 
 
@@ -32,9 +31,9 @@ square     = _define("square",     lambda x: x**2)
 sqrt       = _define("sqrt",       lambda x: sp.sqrt(x),                                            "float")
 rsqrt      = _define("rsqrt",      lambda x: 1 / sp.sqrt(x),                                        "float")
 exp        = _define("exp",        lambda x: sp.exp(x),                                             "float")
-expm1      = _define("expm1",      lambda x: scalars.expm1(x),                                      "float")
+expm1      = _define("expm1",      lambda x: primitives.expm1(x),                                   "float")
 log        = _define("log",        lambda x: sp.log(x),                                             "float")
-log1p      = _define("log1p",      lambda x: scalars.log1p(x),                                      "float")
+log1p      = _define("log1p",      lambda x: primitives.log1p(x),                                   "float")
 sin        = _define("sin",        lambda x: sp.sin(x),                                             "float")
 cos        = _define("cos",        lambda x: sp.cos(x),                                             "float")
 erf        = _define("erf",        lambda x: sp.erf(x),                                             "float")

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.definition import DTYPES
 from graphnn.declare.extents import Dims
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.declare.sizes import as_exprs
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import as_axis, as_int, check_dtype, check_tensors, numbered_axes
 
 X, TABLE, INDICES = Operand("x"), Operand("table"), Operand("indices", integer=True)

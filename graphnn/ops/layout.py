@@ -7,20 +7,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-import sympy as sp
-
 from graphnn.declare.extents import Dim, Dims
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.declare.sizes import as_dims, as_exprs
-from graphnn.declare.whole import floor_of, remainder_of
 from graphnn.errors import GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import as_axis, as_int, check_tensors, numbered_axes
 
-Extents = tuple[sp.Expr, ...]
+Extents = tuple["sp.Expr", ...]
 X = Operand("x")
 
 
@@ -114,6 +112,8 @@ def _row_major(source: Extents, target: Extents, out: tuple[sp.Symbol, ...]) -> 
     Runs of dimensions with the same product are re-indexed by themselves, so that (N, 3, 4) -> (N, 12) reads N by
     a bare axis and needs no division there. Extents of 1 are read at 0.
     """
+    from graphnn.declare.whole import floor_of, remainder_of  # where formulas are
+
     if 0 in source:
         return (sp.S.Zero,) * len(source)
     index = dict.fromkeys(range(len(source)), sp.S.Zero)

@@ -17,20 +17,19 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-import sympy as sp
-
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import check_dtype, check_tensors, numbered_axes
 from graphnn.ops.elementwise import sigmoid
 from graphnn.ops.reduction import over, softmax
 
 Reduction = Literal["mean", "sum", "none"]
-Term = Callable[[sp.Expr, sp.Expr], sp.Expr]  # of one element of the prediction and one of the target
+Term = Callable[["sp.Expr", "sp.Expr"], "sp.Expr"]  # of one element of the prediction and one of the target
 
 P, Y, LABELS, WEIGHTS = Operand("p"), Operand("y"), Operand("y", integer=True), Operand("weights")
 

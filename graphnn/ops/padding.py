@@ -13,17 +13,17 @@ Each is one formula of three affine pieces. Several axes are padded one after th
 from __future__ import annotations
 
 import functools
+import math
 from numbers import Real
 from typing import Any
 
-import sympy as sp
-
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import check_tensors, numbered_axes
 from graphnn.ops.window import Amounts, as_amounts
 
@@ -46,12 +46,12 @@ def as_mode(op: str, mode: Any) -> str:
 
 
 @functools.cache
-def _constant(amounts: Amounts, value: sp.Expr) -> Op:
+def _constant(amounts: Amounts, value: float) -> Op:
     shown = {"padding": [list(pair) for pair in amounts], "mode": "zero", "value": float(value)}
     return Op("pad", functools.partial(_surrounded, amounts, value), ["x"], shown=shown)
 
 
-def _surrounded(amounts: Amounts, value: sp.Expr) -> Formula:
+def _surrounded(amounts: Amounts, value: float) -> Formula:
     axes = numbered_axes(len(amounts))
     index = tuple(axis - before for axis, (before, _) in zip(axes, amounts, strict=True))
     inside = [
@@ -60,7 +60,7 @@ def _surrounded(amounts: Amounts, value: sp.Expr) -> Formula:
         for condition in ([sp.Ge(index[n], 0)] * bool(before) + [sp.Lt(index[n], X.shape[n])] * bool(after))
     ]
     extents = {axes[n]: X.shape[n] + sum(pair) for n, pair in enumerate(amounts) if any(pair)}
-    body = sp.Piecewise((X[index], sp.And(*inside)), (value, True)) if inside else X[index]
+    body = sp.Piecewise((X[index], sp.And(*inside)), (as_number(value, "pad: value"), True)) if inside else X[index]
     return written(axes, body, extents)
 
 
@@ -91,8 +91,8 @@ def _mirrored(mode: str, ndim: int, axis: int, before: int, after: int) -> Formu
 def _check_extent(op: str, x: Tensor, axis: int, pair: tuple[int, int], mode: str) -> None:
     """Raise ShapeError unless there are elements enough to mirror."""
     least = {"reflect": max(pair) + 1, "symmetric": max(pair), "replicate": 1}[mode]
-    extent = x.shape_exprs[axis]
-    if not extent.is_Integer:
+    extent = x.shape[axis]
+    if not isinstance(extent, int):
         raise ShapeError(
             f"{op}: mode '{mode}' needs {least} elements of axis {axis} or more, but the extent {extent} of '{x.name}' "
             f"is known at the call only; declare it as an int (shape {x.shape})"
@@ -104,7 +104,7 @@ def _check_extent(op: str, x: Tensor, axis: int, pair: tuple[int, int], mode: st
         )
 
 
-def pad_axes(op: str, x: Tensor, amounts: Amounts, mode: str, value: sp.Expr, name: str | None) -> Tensor:
+def pad_axes(op: str, x: Tensor, amounts: Amounts, mode: str, value: float, name: str | None) -> Tensor:
     """x with amounts for each of its axes; errors are those of the calling op."""
     if mode == "zero":
         return _constant(amounts, value)(x, name=name)
@@ -112,7 +112,7 @@ def pad_axes(op: str, x: Tensor, amounts: Amounts, mode: str, value: sp.Expr, na
     for axis in padded:
         _check_extent(op, x, axis, amounts[axis], mode)
     if not padded:
-        return _constant(amounts, sp.S.Zero)(x, name=name)
+        return _constant(amounts, 0)(x, name=name)
     with x.network.composing("pad", name) as final:
         for axis in padded[:-1]:
             x = _mirror(mode, x.ndim, axis, *amounts[axis])(x, name=x.network.fresh_name(f"{final}.{axis}"))
@@ -132,10 +132,11 @@ def pad(x: Tensor, padding: Any, mode: str = "zero", value: float = 0, name: str
     kind = as_mode("pad", mode)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise GraphError(f"pad: value is a number, not {' '.join(repr(value).split()):.40}")
-    constant = as_number(value, "pad: value")
-    if kind != "zero" and constant != 0:
+    if not math.isfinite(value):
+        raise GraphError(f"pad: value is {value}; a formula's constants are finite")
+    if kind != "zero" and value != 0:
         raise GraphError(f"pad: value={value} goes with mode='zero' only, not with {mode!r}")
-    return pad_axes("pad", x, as_amounts("pad", padding, x.ndim), kind, constant, name)
+    return pad_axes("pad", x, as_amounts("pad", padding, x.ndim), kind, value, name)
 
 
 register("pad", pad)

@@ -18,19 +18,18 @@ from fractions import Fraction
 from numbers import Real
 from typing import Any
 
-import sympy as sp
-
-from graphnn.declare import scalars
+from graphnn.declare import primitives
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.extents import Dims
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.initializer import Bits
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import check_dtype, check_tensors, numbered_axes
 from graphnn.ops.elementwise import add
 
@@ -39,7 +38,7 @@ _HALF = 2**63  # of all blocks are negative
 
 
 def _block() -> Formula:
-    return written((...,), scalars.threefry(KEY[...], COUNTER[...]))
+    return written((...,), primitives.threefry(KEY[...], COUNTER[...]))
 
 
 _threefry = Op("threefry", functools.partial(_block), ["key", "counter"])
@@ -83,7 +82,7 @@ def _drawn(shape: Dims, value: Callable[..., Any], *arguments: Any) -> Formula:
     number = sp.S.Zero
     for axis, size in zip(axes, sizes, strict=True):
         number = number * size + axis
-    block = scalars.threefry(STREAM[()], sp.expand(number))
+    block = primitives.threefry(STREAM[()], sp.expand(number))
     return written(axes, value(block, *arguments), dict(zip(axes, sizes, strict=True)))
 
 

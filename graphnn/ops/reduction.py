@@ -10,22 +10,20 @@ import functools
 import math
 from collections.abc import Callable
 
-import sympy as sp
-
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Max, Min, Operand, Prod, Sum, axis_symbol
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import Axes, as_axes, as_axis, check_tensors, numbered_axes
 from graphnn.ops.elementwise import log
 from graphnn.ops.layout import reshape
 
-Symbols = tuple[sp.Symbol, ...]
-Element = Callable[[sp.Expr, Symbols, sp.Expr], sp.Expr]  # of (element, reduced axes, their number of elements)
+Symbols = tuple["sp.Symbol", ...]
+Element = Callable[["sp.Expr", Symbols, "sp.Expr"], "sp.Expr"]  # of (element, reduced axes, their number of elements)
 X = Operand("x")
-OTHER = axis_symbol("r0")
 
 
 def over(reducer: Callable[..., sp.Expr], body: sp.Expr, axes: Symbols) -> sp.Expr:
@@ -78,7 +76,8 @@ logsumexp = _reduction("logsumexp", lambda x, axes, count: sp.log(over(Sum, sp.e
 
 
 def _first_maximum(x: sp.Expr, axes: Symbols, count: sp.Expr) -> sp.Expr:
-    largest = Max(x.xreplace({axes[0]: OTHER}), OTHER)
+    other = axis_symbol("r0")
+    largest = Max(x.xreplace({axes[0]: other}), other)
     # The last index where nothing equals the maximum, which only NaN does: the result always is a valid index.
     return Min(sp.Piecewise((axes[0], sp.Eq(x, largest)), (count - 1, True)), axes[0])
 
@@ -110,8 +109,8 @@ def _softmax(ndim: int, axis: int) -> Op:
 
 def _shares(ndim: int, axis: int) -> Formula:
     index = numbered_axes(ndim)
-    x = sp.exp(X[index])
-    return written(index, x / Sum(x.xreplace({index[axis]: OTHER}), OTHER))
+    x, other = sp.exp(X[index]), axis_symbol("r0")
+    return written(index, x / Sum(x.xreplace({index[axis]: other}), other))
 
 
 def softmax(x: Tensor, axis: int = -1, name: str | None = None) -> Tensor:

@@ -14,14 +14,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import sympy as sp
-
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import check_tensors, numbered_axes
 from graphnn.ops.window import one_per_axis
 

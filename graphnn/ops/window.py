@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.extents import Dim
 from graphnn.declare.network import Tensor
 from graphnn.declare.sizes import as_exprs
-from graphnn.declare.whole import floor_of
 from graphnn.errors import GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.ops.arguments import as_int
 
 Amounts = tuple[tuple[int, int], ...]  # padding (before, after) of each axis
@@ -38,6 +36,8 @@ class Slide:
 
     def places(self, extent: sp.Expr, size: sp.Expr) -> sp.Expr:
         """The output's extent."""
+        from graphnn.declare.whole import floor_of  # where formulas are
+
         room = extent + self.before + self.after - self.covers(size)
         return floor_of(sp.expand(room) / self.stride) + 1
 

@@ -188,7 +188,18 @@ def _read_sources() -> tuple[str, bool]:
     return found.hexdigest(), young
 
 
-_SOURCES = _read_sources()  # now: a file that changes later is not the one that this process has imported
+def _dates() -> list[tuple[str, int, int]]:
+    """Name, date and size of each source file: a look at these alone takes a tenth of the time."""
+    found = []
+    for folder, _, names in os.walk(Path(__file__).parents[1]):
+        for name in names:
+            if name.endswith(".py"):
+                status = os.stat(path := f"{folder}/{name}")
+                found.append((path, status.st_mtime_ns, status.st_size))
+    return sorted(found)
+
+
+_DATES, _SOURCES = _dates(), _read_sources()  # now: a file that changes later is not what this process has imported
 
 
 def _sources_changed() -> bool:
@@ -198,7 +209,7 @@ def _sources_changed() -> bool:
     has the key of one, and whoever finds it later would run it by the conventions of that one.
     """
     with suppress(OSError):  # a file that vanishes meanwhile is a change
-        if _read_sources() == (_SOURCES[0], False):
+        if (not _SOURCES[1] and _dates() == _DATES) or _read_sources() == (_SOURCES[0], False):
             return False
     _warn_once("source files of graphnn changed after this process had imported it; start it anew")
     return True

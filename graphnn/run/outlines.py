@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 from graphnn.declare.outlines import OUTLINES
 from graphnn.run.cache import Cache, key_of, open_cache, source_state
@@ -22,4 +25,12 @@ def keep_outlines(folder: Cache) -> None:
 
 def _key() -> str:
     """They depend on the sources and on sympy, whose normal forms definitions are in."""
-    return key_of({"outlines": 1, "versions": [version("sympy"), source_state()]})
+    return key_of({"outlines": 1, "versions": [sympy_version(), source_state()]})
+
+
+@cache
+def sympy_version() -> str:
+    """The version of sympy, which is not imported for that."""
+    spec = find_spec("sympy")
+    release = Path((spec and spec.origin) or "").with_name("release.py")
+    return release.read_text() if release.is_file() else str(getattr(sys.modules.get("sympy"), "__version__", ""))

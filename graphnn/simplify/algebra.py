@@ -16,7 +16,7 @@ from functools import lru_cache
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose
 from graphnn.simplify.cost import cost

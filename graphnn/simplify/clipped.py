@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import sympy
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.declare.whole import compare, extreme_of
 from graphnn.simplify.region import Assignment, read
 

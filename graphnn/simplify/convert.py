@@ -16,7 +16,8 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
-from graphnn.declare.notation import Entry, IntegerEntry, axis_symbol
+from graphnn.declare.entries import Entry, IntegerEntry
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.scalars import expm1, log1p, threefry
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size

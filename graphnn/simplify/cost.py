@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.declare.scalars import threefry
 from graphnn.simplify.heads import Erfc
 

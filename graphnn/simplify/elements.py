@@ -10,7 +10,7 @@ from __future__ import annotations
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.declare.substitute import substitute
 
 Elements = dict[sympy.Expr, sympy.Expr]

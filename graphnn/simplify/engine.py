@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 
 from graphnn.declare.definition import FLOATS
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.bounded import as_product
 from graphnn.simplify.elements import take_out

@@ -11,7 +11,7 @@ import random
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.errors import CompileError
 from graphnn.simplify.heads import HEADS
 from graphnn.simplify.rules import Rewrite, Trace

@@ -18,7 +18,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.definition import Extent
-from graphnn.declare.notation import Entry, IntegerEntry
+from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.simplify.facts import Facts
 from graphnn.simplify.inside import is_inside
 from graphnn.simplify.region import Assignment, entries

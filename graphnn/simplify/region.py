@@ -20,8 +20,8 @@ from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.affine import simplify_index
 from graphnn.declare.definition import FLOATS, Definition, Extent
+from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.declare.network import Tensor
-from graphnn.declare.notation import Entry, IntegerEntry
 from graphnn.declare.substitute import substitute
 from graphnn.simplify.cost import cost
 from graphnn.simplify.elements import outermost

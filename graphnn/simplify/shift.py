@@ -17,7 +17,7 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.simplify.algebra import join_exponentials, map_bottom_up, reduce_rational
 from graphnn.simplify.region import Assignment, entries, read
 from graphnn.simplify.rules import Trace

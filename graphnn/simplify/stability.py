@@ -17,7 +17,7 @@ from typing import Any
 
 import sympy
 
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.declare.substitute import substitute
 from graphnn.simplify.algebra import map_bottom_up, map_top_down

@@ -3,7 +3,8 @@
 import sympy
 
 import graphnn as gn
-from graphnn.declare.canonical import canonical_text, formula
+from graphnn.declare.canonical import canonical_text
+from graphnn.declare.text import formula
 
 
 def text(tensor):

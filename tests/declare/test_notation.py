@@ -7,7 +7,8 @@ import pytest
 import sympy
 
 from graphnn.declare.definition import formula_text
-from graphnn.declare.notation import Max, Sum, as_formula, guard, indices, operands, size_symbol
+from graphnn.declare.entries import as_formula
+from graphnn.declare.notation import Max, Sum, guard, indices, operands, size_symbol
 from graphnn.declare.op import elementwise, op
 from graphnn.errors import DTypeError, GraphError, ShapeError
 from tests.declare import samples

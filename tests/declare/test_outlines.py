@@ -9,6 +9,7 @@ import sympy
 
 import graphnn as gn
 from graphnn.declare import op as op_module
+from graphnn.declare import recipe
 from graphnn.declare.canonical import canonical_text
 from graphnn.declare.outlines import LIMIT, Outlines
 
@@ -30,13 +31,13 @@ def fresh(monkeypatch):
 def unbound(monkeypatch):
     """Counts the formulas that are bound to shapes."""
     bound = []
-    bind = op_module.bind_formula
+    bind = recipe.bind_formula
 
     def counted(name, *arguments):
         bound.append(name)
         return bind(name, *arguments)
 
-    monkeypatch.setattr(op_module, "bind_formula", counted)
+    monkeypatch.setattr(recipe, "bind_formula", counted)
     return bound
 
 

@@ -3,7 +3,8 @@
 import pytest
 import sympy
 
-from graphnn.declare.notation import Entry, IntegerEntry, axis_symbol
+from graphnn.declare.entries import Entry, IntegerEntry
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.substitute import substitute
 
 i, j, p = axis_symbol("i0"), axis_symbol("i1"), axis_symbol("p0")

@@ -8,7 +8,8 @@ import sympy
 
 import graphnn as gn
 from graphnn.derive.output import OUTPUT, through_output
-from graphnn.derive.scalar import StepError, differentiate
+from graphnn.derive.scalar import differentiate
+from graphnn.derive.steps import StepError
 
 t, u = sympy.Symbol("t0", real=True), sympy.Symbol("t1", real=True)
 y = OUTPUT

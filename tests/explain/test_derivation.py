@@ -8,7 +8,8 @@ import pytest
 import sympy
 
 import graphnn as gn
-from graphnn.declare.notation import Entry, Reduction, axis_symbol
+from graphnn.declare.entries import Entry, Reduction
+from graphnn.declare.notation import axis_symbol
 from graphnn.declare.scalars import PRIMITIVES
 from graphnn.explain import derivation as module
 from graphnn.explain.text import expression_text

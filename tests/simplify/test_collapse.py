@@ -10,7 +10,7 @@ import pytest
 import sympy
 
 import graphnn as gn
-from graphnn.declare.notation import Entry
+from graphnn.declare.entries import Entry
 
 Build = Callable[[gn.Tensor, gn.Tensor], gn.Tensor]
 

@@ -2,7 +2,8 @@
 
 import sympy
 
-from graphnn.declare.notation import Entry, IntegerEntry, axis_symbol
+from graphnn.declare.entries import Entry, IntegerEntry
+from graphnn.declare.notation import axis_symbol
 from graphnn.simplify.elements import outermost, take_out
 
 i, j = axis_symbol("i0"), axis_symbol("i1")

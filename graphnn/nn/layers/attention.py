@@ -7,15 +7,14 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import sympy as sp
-
 from graphnn.declare.definition import FLOATS
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.initializer import Glorot
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum, indices
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.nn.arguments import check_count
 from graphnn.ops.arguments import check_dtype, check_tensors
 from graphnn.ops.contraction import matmul

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.definition import FLOATS
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.nn.arguments import FRACTION, NONNEGATIVE, check_number
 from graphnn.ops.arguments import as_axis, check_tensors, numbered_axes
 from graphnn.ops.elementwise import square, where
@@ -20,11 +19,11 @@ from graphnn.ops.reduction import mean as mean_over
 
 X, MEAN, VARIANCE, GAMMA, BETA = (Operand(n) for n in ("x", "mean", "variance", "gamma", "beta"))
 OLD, NEW = Operand("old"), Operand("new")
-EPS, MOMENTUM = sp.symbols("eps momentum", real=True)
 
 
 def _mixture() -> Formula:
-    return written((...,), MOMENTUM * OLD[...] + (1 - MOMENTUM) * NEW[...])
+    momentum = sp.Symbol("momentum", real=True)
+    return written((...,), momentum * OLD[...] + (1 - momentum) * NEW[...])
 
 
 _decaying_mean = Op("decaying_mean", functools.partial(_mixture), ["old", "new"], {"momentum": 0})
@@ -50,7 +49,7 @@ def _standardise(ndim: int, axis: int, scale: bool, shift: bool) -> Op:
 def _standardised(ndim: int, axis: int, scale: bool, shift: bool) -> Formula:
     index = numbered_axes(ndim)
     channel = index[axis]
-    body = (X[index] - MEAN[channel]) / sp.sqrt(VARIANCE[channel] + EPS)
+    body = (X[index] - MEAN[channel]) / sp.sqrt(VARIANCE[channel] + sp.Symbol("eps", real=True))
     body = body * GAMMA[channel] if scale else body
     body = body + BETA[channel] if shift else body
     return written(index, body)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
-from graphnn.declare.op import as_number
 from graphnn.errors import DTypeError
 from graphnn.nn.arguments import FRACTION, check_number
 from graphnn.ops.arguments import Axes, as_axes, check_tensors
@@ -35,7 +36,7 @@ def dropout(x: Tensor, p: float = 0.5, shared: Axes = (), name: str | None = Non
     with network.composing("dropout", name) as final:
         if p == 0:
             return identity(x, name=final)
-        left = float(1 - as_number(p, "p"))  # 1 - 0.9 is not 0.1 in floating point
+        left = float(1 - Fraction(repr(float(p))))  # 1 - 0.9 is not 0.1 in floating point
         kept = draw_bernoulli(network, shape, left, f"{final}.kept")
         scaled = divide(x, left, name=f"{final}.scaled")
         thinned = where(kept, scaled, 0, name=f"{final}.thinned")

@@ -6,19 +6,17 @@ import functools
 import math
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.definition import FLOATS
+from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand, Sum, axis_symbol, guard
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import Formula, written
 from graphnn.errors import DTypeError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.nn.arguments import NONNEGATIVE, POSITIVE, check_count, check_number
 from graphnn.ops.arguments import Axes, as_axes, as_axis, check_tensors, numbered_axes
 
 X, GAMMA, BETA = Operand("x"), Operand("gamma"), Operand("beta")
-EPS, ALPHA, EXPONENT, OFFSET = sp.symbols("eps alpha beta k", real=True)
 
 
 @functools.cache
@@ -38,7 +36,7 @@ def _normalised(ndim: int, axes: tuple[int, ...], centred: bool, scale: bool, sh
         return Sum(element.xreplace(other), *other.values()) / count
 
     x = X[index] - mean(X[index], "m") if centred else X[index]
-    body = x / sp.sqrt(mean(x**2, "v") + EPS)
+    body = x / sp.sqrt(mean(x**2, "v") + sp.Symbol("eps", real=True))
     own = tuple(index[a] for a in axes)
     body = body * GAMMA[own] if scale else body
     body = body + BETA[own] if shift else body
@@ -102,8 +100,9 @@ def _local_response(ndim: int, axis: int, size: int) -> Op:
 def _by_neighbours(ndim: int, axis: int, size: int) -> Formula:
     index = numbered_axes(ndim)
     near = axis_symbol("d0")
+    alpha, exponent, offset = sp.symbols("alpha beta k", real=True)
     neighbour = guard(X[(*index[:axis], index[axis] + near - size // 2, *index[axis + 1 :])])
-    body = X[index] / (OFFSET + ALPHA * Sum(neighbour**2, near)) ** EXPONENT
+    body = X[index] / (offset + alpha * Sum(neighbour**2, near)) ** exponent
     return written(index, body, {near: size})
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import sympy as sp
-
 from graphnn.declare.definition import OperandType, Recipe, Step
 from graphnn.declare.initializer import Glorot
 from graphnn.declare.network import Tensor
-from graphnn.derive.adjoint import derive_adjoint
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.late import sympy as sp
 from graphnn.nn.arguments import check_count
 from graphnn.nn.layers.activation import Activation
 from graphnn.nn.layers.convolution import checked_channels, checked_groups, finish, weighted_name
@@ -104,6 +102,8 @@ def _extent(op: str, window: Slide, places: sp.Expr, size: sp.Expr, spare: int, 
 
 def _adjoint(x: Tensor, W: Tensor, windows: tuple[Slide, ...], extents: list[sp.Expr]) -> Recipe:
     """The derived adjoint of the correlation (output, W) -> x by `output`, as a recipe for operands (x, W)."""
+    from graphnn.derive.adjoint import derive_adjoint  # correlations that are not transposed derive nothing
+
     count = len(windows)
     output = OperandType((*x.shape_exprs[: x.ndim - count - 1], W.shape_exprs[-count - 1], *extents), x.dtype)
     op = correlation("correlate", x.ndim, W.ndim - count, windows)

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import sympy
-
+from graphnn.declare.formula import written
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op, as_number, elementwise
-from graphnn.declare.recipe import written
 from graphnn.errors import DTypeError, GraphError
+from graphnn.late import sympy
 from graphnn.nn.arguments import POSITIVE, check_number
 from graphnn.ops.elementwise import multiply, square
 from graphnn.ops.reduction import sum as total

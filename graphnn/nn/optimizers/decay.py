@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sympy
-
 from graphnn.errors import GraphError
+from graphnn.late import sympy
 from graphnn.nn.arguments import NONNEGATIVE, check_number
 from graphnn.nn.optimizers.late import LateFormulas, told
 from graphnn.nn.optimizers.rule import Rule

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import sympy
-
-from graphnn.declare.text import formula
+from graphnn.late import sympy
 
 
-class LateFormulas(Mapping[str, sympy.Expr]):
+class LateFormulas(Mapping[str, "sympy.Expr"]):
     """Formulas of known targets; `told` is what tells them from others, in any process."""
 
     def __init__(self, targets: Sequence[str], told: Any, make: Callable[[], Mapping[str, sympy.Expr]]) -> None:
@@ -36,4 +34,8 @@ class LateFormulas(Mapping[str, sympy.Expr]):
 
 def told(formulas: Mapping[str, sympy.Expr]) -> Any:
     """What tells formulas from others, as plain data."""
-    return formulas.told if isinstance(formulas, LateFormulas) else {key: formula(f) for key, f in formulas.items()}
+    if isinstance(formulas, LateFormulas):
+        return formulas.told
+    from graphnn.declare.text import formula  # where formulas are
+
+    return {key: formula(f) for key, f in formulas.items()}

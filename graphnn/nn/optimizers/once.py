@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
-import sympy
+from graphnn.late import sympy
 
 Key = TypeVar("Key", bound=Hashable)
 

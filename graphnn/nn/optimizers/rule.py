@@ -14,13 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import sympy
-
 from graphnn.declare.network import Tensor
-from graphnn.declare.notation import as_formula
 from graphnn.declare.op import as_symbolic
 from graphnn.errors import GraphError
-from graphnn.nn.arguments import POSITIVE, check_number
+from graphnn.late import sympy
+from graphnn.nn.arguments import POSITIVE, REALS, Domain, Range, check_number
 from graphnn.nn.optimizers.schedules import Adjustable, Schedule, unknown_schedule
 from graphnn.nn.optimizers.updates import Formulas, Value, bind, declare_updates, symbol
 
@@ -45,7 +43,7 @@ class Rule:
     attributes: Mapping[str, float]
     scalars: tuple[str, ...]
     formulas: Mapping[str, sympy.Expr]
-    domains: Mapping[str, sympy.Set] = field(default_factory=dict)
+    domains: Mapping[str, Domain] = field(default_factory=dict)
     weights_only: tuple[str, ...] = ()
 
     def __call__(
@@ -75,7 +73,7 @@ class Rule:
         return Optimizer(self, attributes, *limits)
 
     def _check(self, key: str, value: Value) -> Value:
-        what, domain = f"{self.name}: attribute '{key}'", self.domains.get(key, sympy.S.Reals)
+        what, domain = f"{self.name}: attribute '{key}'", self.domains.get(key, REALS)
         if isinstance(value, Schedule):
             check_number(f"{what} at t = 0", value(0), domain)
         elif isinstance(value, Adjustable):
@@ -128,7 +126,7 @@ def optimizer(
     state: Mapping[str, float] | None = None,
     attributes: Mapping[str, float] | None = None,
     scalars: Sequence[str] = (),
-    domains: Mapping[str, sympy.Set] | None = None,
+    domains: Mapping[str, Domain] | None = None,
     weights_only: Sequence[str] = (),
 ) -> Rule:
     """Define an optimizer by one function of sympy symbols, whose parameters are taken by their names:
@@ -160,7 +158,7 @@ def optimizer(
     if unknown := [a for a in (*domains, *weights_only) if a not in attributes]:
         raise GraphError(f"{name}: '{unknown[0]}' is not in attributes, which has {[*attributes]}")
     for key, domain in domains.items():
-        if not isinstance(domain, sympy.Set):
+        if not isinstance(domain, Range | sympy.Set):
             raise GraphError(f"{name}: the domain of '{key}' is a set such as sympy.Interval(0, 1), not {domain!r:.40}")
     for key, first in state.items():
         check_number(f"{name}: the first value of '{key}'", first)
@@ -193,6 +191,8 @@ def _formulas(
         raise GraphError(f"{name}: update gives a new '{unknown[0]}'; there are {', '.join(targets)}")
     if missing := [k for k in targets if k not in given and k not in scalars]:
         raise GraphError(f"{name}: update gives no new '{missing[0]}'")
+    from graphnn.declare.entries import as_formula  # where formulas are
+
     formulas = {k: as_formula(given[k]) for k in targets if k in given}
     for key, formula in formulas.items():
         known = {*scalars, *attributes} if key in scalars else names

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import sympy
-
+from graphnn.late import sympy
 from graphnn.nn.arguments import FRACTION, NONNEGATIVE, POSITIVE
 from graphnn.nn.optimizers.decay import decoupled_decay
 from graphnn.nn.optimizers.late import LateFormulas

@@ -13,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sympy
-
-from graphnn.declare.notation import as_formula
 from graphnn.declare.op import as_number, as_symbolic
 from graphnn.errors import GraphError
-from graphnn.nn.arguments import NONNEGATIVE, check_count, check_number
+from graphnn.late import sympy
+from graphnn.nn.arguments import NONNEGATIVE, Range, check_count, check_number
 
-T = sympy.Symbol("t", real=True)
-_DECAY = sympy.Interval.Lopen(0, 1)
+_DECAY = Range(0, 1, left_open=True)
+
+
+def update_count() -> sympy.Symbol:
+    """The symbol t."""
+    return sympy.Symbol("t", real=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,10 @@ class Schedule:
 
     def __call__(self, t: Any) -> Any:
         """A float at a number; the formula at a sympy expression."""
+        from graphnn.declare.entries import as_formula  # where formulas are
+
         at = as_formula(t)
-        value = self.formula.subs(T, at)
+        value = self.formula.subs(update_count(), at)
         return float(value) if at.is_number else value
 
     def __repr__(self) -> str:
@@ -75,10 +79,12 @@ def scheduled(function: Callable[[Any], Any]) -> Schedule:
     """
     if not callable(function):
         raise GraphError(f"scheduled: a schedule is a function of the symbol t, not {function!r:.60}")
-    formula = as_formula(as_symbolic("scheduled", function, T))
+    from graphnn.declare.entries import as_formula  # who writes a formula has imported sympy
+
+    formula = as_formula(as_symbolic("scheduled", function, update_count()))
     if not isinstance(formula, sympy.Expr):
         raise GraphError(f"scheduled: a schedule gives a number at each t; {formula} is a condition")
-    if stray := sorted(str(s) for s in formula.free_symbols - {T}):
+    if stray := sorted(str(s) for s in formula.free_symbols - {update_count()}):
         raise GraphError(f"scheduled: {formula} reads '{stray[0]}'; a schedule reads the t that it is called with")
     return _schedule(f"scheduled({formula})", formula)
 
@@ -92,7 +98,7 @@ def step_decay(lr: float, drop: float, every: int) -> Schedule:
     """lr * drop^floor(t / every): falls by the factor `drop`, in (0, 1], after each `every` updates."""
     factor = as_number(check_number("step_decay: drop", drop, _DECAY), "drop")
     count = check_count("step_decay: every", every, 1)
-    formula = _rate("step_decay", lr) * factor ** sympy.floor(T / count)
+    formula = _rate("step_decay", lr) * factor ** sympy.floor(update_count() / count)
     return _schedule(f"step_decay({lr!r}, {drop!r}, {every!r})", formula)
 
 
@@ -100,7 +106,7 @@ def exponential_decay(lr: float, rate: float, every: int = 1) -> Schedule:
     """lr * rate^(t / every): falls smoothly, by the factor `rate`, in (0, 1], in each `every` updates."""
     factor = as_number(check_number("exponential_decay: rate", rate, _DECAY), "rate")
     count = check_count("exponential_decay: every", every, 1)
-    formula = _rate("exponential_decay", lr) * factor ** (T / count)
+    formula = _rate("exponential_decay", lr) * factor ** (update_count() / count)
     return _schedule(f"exponential_decay({lr!r}, {rate!r}, {every!r})", formula)
 
 
@@ -110,8 +116,8 @@ def cosine_decay(lr: float, steps: int, alpha: float = 0.0) -> Schedule:
     Half a wave, without restarts, of Loshchilov and Hutter 2017 (SGDR); `alpha` in [0, 1] is the part that is left.
     """
     count = check_count("cosine_decay: steps", steps, 1)
-    left = as_number(check_number("cosine_decay: alpha", alpha, sympy.Interval(0, 1)), "alpha")
-    wave = (1 + sympy.cos(sympy.pi * sympy.Min(T, count) / count)) / 2
+    left = as_number(check_number("cosine_decay: alpha", alpha, Range(0, 1)), "alpha")
+    wave = (1 + sympy.cos(sympy.pi * sympy.Min(update_count(), count) / count)) / 2
     formula = _rate("cosine_decay", lr) * (left + (1 - left) * wave)
     return _schedule(f"cosine_decay({lr!r}, {steps!r}, {alpha!r})", formula)
 
@@ -123,7 +129,7 @@ def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
     """
     given = as_schedule("warm_up", schedule)
     count = check_count("warm_up: steps", steps, 1)
-    return _schedule(f"warm_up({schedule!r}, {steps!r})", given.formula * sympy.Min(1, (T + 1) / count))
+    return _schedule(f"warm_up({schedule!r}, {steps!r})", given.formula * sympy.Min(1, (update_count() + 1) / count))
 
 
 def as_schedule(what: str, value: Any) -> Schedule:
@@ -147,7 +153,7 @@ def _rate(what: str, lr: Any) -> sympy.Expr:
 
 def _schedule(name: str, formula: sympy.Expr) -> Schedule:
     """The Schedule, once its first value is known to be a number."""
-    first = formula.subs(T, 0)
+    first = formula.subs(update_count(), 0)
     if not (first.evalf().is_Float or first.is_Rational):
         raise GraphError(f"{name} is {first} at t = 0, where the first update is made; a schedule is finite")
     return Schedule(name, formula)

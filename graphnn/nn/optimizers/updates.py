@@ -9,24 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import sympy
-
 from graphnn.declare.extents import TensorType
+from graphnn.declare.formula import written
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
 from graphnn.declare.op import Op
-from graphnn.declare.recipe import written
-from graphnn.declare.text import formula
 from graphnn.errors import DTypeError, GraphError, ShapeError
+from graphnn.late import sympy
 from graphnn.nn.optimizers.clipping import clip_by_norm, clip_by_value
 from graphnn.nn.optimizers.late import LateFormulas, told
 from graphnn.nn.optimizers.once import split_once
-from graphnn.nn.optimizers.schedules import Adjustable, Schedule, T
+from graphnn.nn.optimizers.schedules import Adjustable, Schedule, update_count
 
 if TYPE_CHECKING:
     from graphnn.nn.optimizers.rule import Optimizer, Rule
 
-Formulas = dict[str, sympy.Expr]
+Formulas = dict[str, "sympy.Expr"]
 Value = float | Schedule | Adjustable  # of an attribute
 
 
@@ -47,11 +45,12 @@ def bind(rule: Rule, attributes: Mapping[str, Value], role: str = "weight") -> R
     schedules = {a: v.formula for a, v in attributes.items() if isinstance(v, Schedule)}
     slots = {a: v.first for a, v in attributes.items() if isinstance(v, Adjustable)}
     formulas = _replaced(rule.formulas, zero, schedules)
-    if counted := [a for a, formula in schedules.items() if formula.has(T)]:
+    if counted := [a for a, formula in schedules.items() if formula.has(update_count())]:
+        following = update_count() + 1
         own = "t" in rule.state or "t" in rule.attributes
         if not own:
-            slots, formulas = {"t": 0, **slots}, {"t": T + 1, **formulas}
-        elif "t" not in rule.scalars or rule.state["t"] != 0 or rule.formulas.get("t") != T + 1:
+            slots, formulas = {"t": 0, **slots}, {"t": following, **formulas}
+        elif "t" not in rule.scalars or rule.state["t"] != 0 or rule.formulas.get("t") != following:
             raise GraphError(
                 f"{rule.name}: '{counted[0]}' is a schedule, which counts the updates in a slot t; the rule has "
                 "another t of its own: give that another name"
@@ -118,7 +117,7 @@ def _content(optimizer: Optimizer) -> list[Any]:
     """All that tells the updates of one optimizer from those of another, as plain data."""
     rule = optimizer.rule
     values = {
-        a: formula(v.formula) if isinstance(v, Schedule) else ["adjustable"] if isinstance(v, Adjustable) else repr(v)
+        a: told({a: v.formula}) if isinstance(v, Schedule) else ["adjustable"] if isinstance(v, Adjustable) else repr(v)
         for a, v in optimizer.attributes.items()
     }
     shown = [repr(_plain(v)) for v in optimizer.attributes.values()]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sympy
 
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.network import Tensor
@@ -27,9 +26,9 @@ Augment = Callable[[npt.NDArray[Any], int, int], npt.NDArray[Any]]  # (rows of a
 AHEAD = 2  # batches drawn while a step runs: one to go on with at once, one for where drawing is the slower half
 
 
-def batch_symbol(inputs: Sequence[Tensor]) -> sympy.Symbol | None:
+def batch_symbol(inputs: Sequence[Tensor]) -> str | None:
     """The symbolic size that the inputs lead with: the number of rows of a batch. None where all extents are ints."""
-    leading = [t.shape_exprs[0] for t in inputs if t.ndim and t.shape_exprs[0].is_Symbol]
+    leading = [t.shape[0] for t in inputs if t.ndim and isinstance(t.shape[0], str)]
     if len(set(leading)) > 1:
         shapes = ", ".join(f"'{t.name}' {t.shape}" for t in inputs)
         raise GraphError(
@@ -54,13 +53,13 @@ class Expected:
     fixed: tuple[tuple[int, int], ...]
 
 
-def expect(inputs: Sequence[Tensor], batch: sympy.Symbol | None, dtype: str | None) -> dict[str, Expected]:
+def expect(inputs: Sequence[Tensor], batch: str | None, dtype: str | None) -> dict[str, Expected]:
     """What the array of each input must be, by name; floats are `dtype` where it is given."""
     found = {}
     for tensor in inputs:
         chosen = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
-        leading = tensor.shape_exprs[0] if tensor.ndim else None
-        rows, is_open = leading is not None and leading == batch, leading is not None and not leading.is_Integer
+        leading = tensor.shape[0] if tensor.ndim else None
+        rows, is_open = leading is not None and leading == batch, isinstance(leading, str)
         fixed = tuple((axis, extent) for axis, extent in enumerate(tensor.shape) if isinstance(extent, int))
         found[tensor.name] = Expected(tensor.name, np.dtype(chosen), tensor.shape, rows, is_open, fixed)
     return found

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sympy
 
 from graphnn.declare.definition import formula_text
 from graphnn.declare.network import Network, Tensor
@@ -25,7 +24,7 @@ def find_first_bad(
     outputs: Sequence[Tensor],
     arrays: Arrays,
     dtype: DType | None,
-    batch: sympy.Symbol | None,
+    batch: str | None,
     labels: npt.NDArray[np.int64],
     when: str,
 ) -> NumericError:
@@ -87,7 +86,7 @@ def _first_inside(node: Tensor, inside: Sequence[Tensor], values: Values) -> Ten
 
 
 def _leaf_error(
-    leaf: Tensor, value: npt.NDArray[Any], batch: sympy.Symbol | None, labels: npt.NDArray[np.int64], when: str
+    leaf: Tensor, value: npt.NDArray[Any], batch: str | None, labels: npt.NDArray[np.int64], when: str
 ) -> NumericError:
     bad = ~np.isfinite(value)
     if leaf.kind != "input":
@@ -97,7 +96,7 @@ def _leaf_error(
             leaf.name,
         )
     rows: tuple[int, ...] = ()
-    if batch is not None and leaf.ndim and leaf.shape_exprs[0] == batch:
+    if batch is not None and leaf.ndim and leaf.shape[0] == batch:
         rows = tuple(int(r) for r in labels[bad.reshape(len(bad), -1).any(axis=1)])
     return NumericError(
         f"{when}: the input '{leaf.name}' has {bad.sum()} of {bad.size} elements that are not finite"
@@ -157,13 +156,13 @@ def _extremes(value: npt.NDArray[Any]) -> str:
 
 
 def _rows_alone(
-    node: Tensor, inputs: Values, batch: sympy.Symbol | None, rows: int, dtype: DType | None
+    node: Tensor, inputs: Values, batch: str | None, rows: int, dtype: DType | None
 ) -> npt.NDArray[np.int64]:
     """The rows of the batch for which the node is not finite where each is a batch by itself."""
     if batch is None:
         return np.empty(0, np.int64)
     network = node.network
-    batched = {name for name in inputs if network[name].ndim and network[name].shape_exprs[0] == batch}
+    batched = {name for name in inputs if network[name].ndim and network[name].shape[0] == batch}
     run = _evaluator([node], dtype)
     alone = ({name: a[row : row + 1] if name in batched else a for name, a in inputs.items()} for row in range(rows))
     bad = [row for row, values in enumerate(map(run, alone)) if not np.isfinite(values[node.name]).all()]
