@@ -12,6 +12,7 @@ from graphnn.emit.environment import Mask
 from graphnn.emit.expression import LINE
 from graphnn.emit.folds import CHAINS, Folds
 from graphnn.emit.local import parts_on_stack
+from graphnn.emit.register_tile import lane_mask
 from graphnn.emit.tile import emit_contract
 from graphnn.emit.transform import emit_transform
 from graphnn.emit.transpose import crossing_loads, emit_crossing
@@ -143,9 +144,8 @@ class EmitContext(Folds):
                 self.lockstep(loop.axis, full, lanes),
                 parts_on_stack(self, loop),
             ):
-                positions = w.binary("add", self.widen(full), self.iota())
-                running = w.compare("icmp slt", positions, self.widen(hi))
-                self.mask = Mask(running, occupied=True, first=w.binary("sub", hi, full))
+                left = w.binary("sub", hi, full)
+                self.mask = Mask(lane_mask(w, left, lanes), occupied=True, first=left)
                 self.statements(loop.body)
 
     def whole_vectors(self, loop: For, lo: Value, hi: Value, lanes: int) -> None:

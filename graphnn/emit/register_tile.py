@@ -15,7 +15,7 @@ from functools import partial
 
 from graphnn.emit.chains import Chains, Level, TileShape
 from graphnn.emit.halves import halved
-from graphnn.emit.writer import Module, Value, Writer, constant, mangle, vector_type
+from graphnn.emit.writer import Module, Value, Writer, constant, constants, mangle, vector_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,8 @@ class _Dot(Chains):
 
 def lane_mask(w: Writer, count: Value, lanes: int) -> Value:
     """True in the first `count` lanes: lane_mask(3, 4) -> <1, 1, 1, 0>."""
+    if count.ref[0] != "%":
+        return constants("i1", [lane < int(count.ref) for lane in range(lanes)])
     steps = Value(vector_type("i32", lanes), "<" + ", ".join(f"i32 {k}" for k in range(lanes)) + ">")
     clamped = w.intrinsic("smin.i64", "i64", count, constant("i64", lanes))
     return w.compare("icmp slt", steps, w.splat(w.convert("trunc", clamped, "i32"), lanes))
