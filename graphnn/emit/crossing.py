@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import bound_by, expressions_in, invariants, names_in, offset_of, slope, written_by
+from graphnn.emit.address import MEMORY
 from graphnn.emit.environment import Mask
 from graphnn.emit.exchange import Square, exchanged
-from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import Value, constant, element_type, vector_type
 from graphnn.lower.ir import Fold, For, Let, Stmt, Store
 from graphnn.schedule.affine import ONE, ZERO, known_extent

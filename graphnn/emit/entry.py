@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
+from graphnn.emit.address import MEMORY
 from graphnn.emit.environment import Unit
-from graphnn.emit.expression import MEMORY, Expressions
+from graphnn.emit.expression import Expressions
 from graphnn.emit.form import Slice
 from graphnn.emit.target import TEAM
 from graphnn.emit.writer import Module, Value, Writer, constant

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import names_in, offset_of, slope
-from graphnn.emit.expression import MEMORY
+from graphnn.emit.address import MEMORY
 from graphnn.emit.register_tile import lane_mask
 from graphnn.emit.writer import Module, Value, Writer, constant, mangle, vector_type
 from graphnn.schedule.machine import BYTES

@@ -13,8 +13,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import offset_of
+from graphnn.emit.address import MEMORY
 from graphnn.emit.environment import Bound
-from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import constant
 from graphnn.lower.ir import Buffer, For
 from graphnn.schedule.affine import ZERO

@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphnn.emit.access import expressions_in, names_in, offset_of, slope, written_by
+from graphnn.emit.address import MEMORY
 from graphnn.emit.exchange import Square, exchange
-from graphnn.emit.expression import MEMORY
 from graphnn.emit.writer import Value, constant
 from graphnn.lower.ir import Buffer, For, Let, Stmt, Store
 from graphnn.schedule.affine import ZERO, integer
