@@ -1,4 +1,4 @@
-from graphnn.lower.ir import Buffer, For, Let, Program, Store
+from graphnn.lower.ir import Buffer, For, Let, Program, Store, Transform, Way
 from graphnn.lower.verify import verify
 from graphnn.schedule.affine import coefficient, independent, is_affine, position_in, stride
 from graphnn.schedule.reorder import Effects, Order
@@ -27,6 +27,24 @@ def test_prune_docstring_example():
 def test_rename_reaches_binders_and_uses():
     body = (loop("i0", Store("y", (Axis("i0"),), load("x", "i0"))),)
     assert rename(body, {"i0": "j"}) == (loop("j", Store("y", (Axis("j"),), load("x", "j"))),)
+
+
+def transform(p, i, v, *more):
+    ways = Way(p, i, ((1.0, -1.0),)), Way("q", "j", ((1.0,),))
+    place, value = (Axis(p), Axis("q")), Local(v, "float32")
+    return Transform(v, *ways, load("x", i, "j"), (Store("y", place, value), *more))
+
+
+def test_rename_reaches_transforms():
+    assert rename((transform("p", "i", "v"),), {"p": "a", "i": "b", "v": "c"}) == (transform("a", "b", "c"),)
+
+
+def test_prune_looks_into_transforms():
+    names = (("x", "input"), ("t", "temp"), ("y", "output"))
+    buffers = tuple(Buffer(name, "float32", (N, N), role, (0, 1)) for name, role in names)
+    unread = Store("t", (Axis("p"), Axis("q")), Local("v", "float32"))
+    pruned = prune(Program("p", ("N",), buffers, (transform("p", "i", "v", unread),)))
+    assert pruned.body == (transform("p", "i", "v"),)
 
 
 def test_indices():
