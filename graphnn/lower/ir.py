@@ -82,8 +82,8 @@ class Node:
     """Slots of what is found about a statement or program once, all inside it included. `schedule/` fills them."""
 
     __slots__ = (
-        *("_accesses", "_axes", "_blocks", "_buffers", "_computed", "_extents", "_hash", "_lanes", "_meetings"),
-        *("_names", "_nest", "_still", "_touched", "_uses"),
+        *("_accesses", "_axes", "_blocks", "_bounds", "_buffers", "_computed", "_extents", "_hash", "_lanes"),
+        *("_meetings", "_names", "_nest", "_ranges", "_still", "_touched", "_uses"),
     )
 
 

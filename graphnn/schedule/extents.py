@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -86,4 +85,7 @@ def is_known(r: Range) -> bool:
 
 def volume(ranges: Iterable[Range], size: int = SIZE) -> float:
     """How many points the ranges have together."""
-    return math.prod([extent(r.lo, r.hi, size) for r in ranges])
+    points = 1.0
+    for r in ranges:
+        points *= extent(r.lo, r.hi, size)
+    return points

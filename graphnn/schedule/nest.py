@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graphnn.lower.ir import Contract, Fold, For, Stmt
+from graphnn.lower.ir import Contract, For, Stmt
 from graphnn.schedule.affine import apart, known_extent, meetings
-from graphnn.schedule.statements import Access, Body, accesses, bound_ranges, nested, statements
-from graphnn.simplify.expr import Range, axes_of
+from graphnn.schedule.statements import Access, Body, accesses, bound_ranges, bounds, nested
+from graphnn.simplify.expr import NOTHING, Range, axes_of
 from graphnn.simplify.once import once
 
 
@@ -36,9 +36,8 @@ def peel(stmt: Stmt) -> Nest:
     loops: list[Range] = []
     body: Body = (stmt,)
     while len(body) == 1 and isinstance(body[0], For):
-        loop = body[0]
-        loops.append(Range(loop.axis, loop.lo, loop.hi))
-        body = loop.body
+        loops += bound_ranges(body[0])
+        body = body[0].body
     if len(body) == 1 and isinstance(body[0], Contract):
         contract = body[0]
         return Nest((*loops, contract.m, contract.n), contract.body, contract)
@@ -81,19 +80,23 @@ def _inward(nest: Nest) -> dict[str, bool]:
 
 def _moves_inward(nest: Nest, axis: str) -> bool:
     others = [r for r in nest.loops if r.axis != axis]
-    bounded = list(others)
-    for stmt in statements(nest.body):
-        if isinstance(stmt, For):
-            bounded.append(Range(stmt.axis, stmt.lo, stmt.hi))
-        elif isinstance(stmt, Fold):
-            bounded += stmt.ranges
-        elif isinstance(stmt, Contract):
+    for stmt in nest.body:
+        contracts, held = _bounds(stmt)
+        if contracts or axis in held:
             return False
-    if any(axis in axes_of(bound) for r in bounded for bound in (r.lo, r.hi)):
+    if any(axis in axes_of(bound) for bound in bounds(others)):
         return False
     inner = {r.axis: known_extent(r) for r in others} | extents_inside(nest.body)
     loop = next(r for r in nest.loops if r.axis == axis)
     return apart(loop, _meetings(nest), inner)
+
+
+@once("_bounds")
+def _bounds(stmt: Stmt) -> tuple[bool, frozenset[str]]:
+    """Whether there is a contraction in a statement, and the axes that bounds of its loops and folds hold."""
+    inside = [_bounds(s) for s in nested(stmt)]
+    held = NOTHING.union(*map(axes_of, bounds(bound_ranges(stmt))), *(axes for _, axes in inside))
+    return isinstance(stmt, Contract) or any(contracts for contracts, _ in inside), held
 
 
 @once("_meetings")

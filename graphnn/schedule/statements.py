@@ -61,6 +61,7 @@ def bounds(ranges: Iterable[Range]) -> tuple[Expr, ...]:
     return tuple(bound for r in ranges for bound in (r.lo, r.hi))
 
 
+@once("_ranges")
 def bound_ranges(stmt: Stmt) -> tuple[Range, ...]:
     """The ranges that a statement itself binds."""
     match stmt:
