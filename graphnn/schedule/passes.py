@@ -20,6 +20,7 @@ from graphnn.schedule.kept_terms import keep_terms
 from graphnn.schedule.layout import permute_layouts
 from graphnn.schedule.local import keep_local
 from graphnn.schedule.machine import Machine
+from graphnn.schedule.multiply_adds import multiply_adds
 from graphnn.schedule.narrow import narrow
 from graphnn.schedule.panels import block_panels
 from graphnn.schedule.past_cache import store_past_cache
@@ -41,9 +42,10 @@ class Pass(NamedTuple):
 # their producers; stores reach their states before fusion, so that an update joins the contraction that computes its
 # gradient; layouts are set before fusion, so that nests agree on their lanes; correlations are filtered after it, so
 # that what follows them is computed tile by tile, too; panels and streams are for what is a contraction then. What
-# outlives a call is set apart when all statements are made. What an iteration keeps for itself then needs no memory.
-# Arrays take each other's place late: the other passes rely on one name for each. Layouts are
-# final then: a fold along memory gets its terms into the lanes, and what is written once may go past the caches.
+# waits for what is shortened when no pass moves folds any more. What outlives a call is set apart when all statements
+# are made. What an iteration keeps for itself then needs no memory. Arrays take each other's place late: the other
+# passes rely on one name for each. Layouts are final then: a fold along memory gets its terms into the lanes, and what
+# is written once may go past the caches.
 PASSES = (
     Pass("flatten", flatten_dimensions),
     Pass("blocks", block_examples),
@@ -58,6 +60,7 @@ PASSES = (
     Pass("panels", block_panels),
     Pass("streams", stream_rows),
     Pass("vectorise", vectorise),
+    Pass("multiply_adds", multiply_adds),
     Pass("prepare", prepare),
     Pass("narrow", narrow),
     Pass("local", keep_local),
