@@ -17,6 +17,7 @@ extents.py     extents as ints and texts
 sizes.py       extents as expressions of sympy
 affine.py      quasi-affine index expressions: extremes, simplification
 whole.py       quotients, remainders, inequalities and choices, written without sympy's questions
+parts.py       the parts of an expression that are of some kinds
 substitute.py  substitution that evaluates again only what it may change
 op.py          op(), elementwise(): templates that bind to operands and give Definitions
 registry.py    names of ops; `ops/` fills it

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import sympy
 
+from graphnn.declare.parts import find_parts
 from graphnn.declare.whole import floor_of, remainder_of
 from graphnn.errors import GraphError
 
@@ -71,7 +72,9 @@ def is_axis(symbol: sympy.Symbol) -> bool:
 
 def check_quasi_affine(expr: sympy.Expr, symbols: set[sympy.Symbol]) -> None:
     """Raise GraphError unless `expr` is quasi-affine in `symbols` with integer or size coefficients."""
-    bad = expr.atoms(sympy.Float) or [r for r in expr.atoms(sympy.Rational) if r.q != 1 and not _inside_floor(expr)]
+    bad = find_parts(expr, sympy.Float) or [
+        r for r in find_parts(expr, sympy.Rational) if r.q != 1 and not _inside_floor(expr)
+    ]
     if bad or not _quasi_affine(expr, symbols):
         raise GraphError(
             f"the index {expr} is not quasi-affine: use sums of axes with integer or size coefficients, "
@@ -211,7 +214,7 @@ def _simplify(expr: sympy.Expr, extents: frozenset[tuple[sympy.Symbol, sympy.Exp
 
 def _rejoin(expr: sympy.Expr) -> sympy.Expr:
     """d*floor(x/d) + Mod(x, d) -> x."""
-    for remainder in sorted(expr.atoms(sympy.Mod), key=sympy.default_sort_key):
+    for remainder in sorted(find_parts(expr, sympy.Mod), key=sympy.default_sort_key):
         number, divisor = remainder.args
         whole = expanded(divisor * floor_of(number / divisor))
         terms = sympy.Add.make_args(expr)

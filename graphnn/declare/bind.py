@@ -12,6 +12,7 @@ from graphnn.declare.affine import check_quasi_affine, extremes, is_axis, never_
 from graphnn.declare.definition import DTYPES, FLOATS, Access, Definition, Extent, OperandType, access_symbol
 from graphnn.declare.entries import Entry, Guarded, Reduction
 from graphnn.declare.notation import axis_symbol
+from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose, compare
 from graphnn.errors import DTypeError, GraphError, ShapeError
@@ -60,7 +61,7 @@ def bind_definition(
     renaming = {e.axis: axis_symbol(f"i{n}") for n, e in enumerate(axes)}
     renaming |= {e.axis: axis_symbol(f"r{n}") for n, e in enumerate(reduced)}
     canonical = {renaming[a]: _size(op, a, sizes) for a in renaming}
-    guarded = {e for p in body.atoms(sympy.Piecewise) for e in p.atoms(Entry)} | guard.atoms(Entry)
+    guarded = {e for p in find_parts(body, sympy.Piecewise) for e in find_parts(p, Entry)} | find_parts(guard, Entry)
     accesses: list[Access] = []
     shown: dict[Entry, sympy.Symbol] = {}
     for entry in _ordered_entries((body, guard), by_name, op):
@@ -125,7 +126,7 @@ def _ordered_entries(exprs: Sequence[sympy.Expr], slots: dict[str, Slot], op: st
     found: list[Entry] = []
 
     def visit(entry: Entry) -> None:
-        for inner in sorted({e for i in entry.index for e in i.atoms(Entry)}, key=sympy.default_sort_key):
+        for inner in sorted({e for i in entry.index for e in find_parts(i, Entry)}, key=sympy.default_sort_key):
             if slots[inner.operand].type.dtype != "int64":
                 raise DTypeError(
                     f"{op}: '{inner}' is used as an index, so operand '{inner.operand}' must be int64, "
@@ -135,7 +136,7 @@ def _ordered_entries(exprs: Sequence[sympy.Expr], slots: dict[str, Slot], op: st
         if entry not in found:
             found.append(entry)
 
-    entries = {e for expr in exprs for e in expr.atoms(Entry)}
+    entries = {e for expr in exprs for e in find_parts(expr, Entry)}
     for entry in sorted(entries, key=lambda e: (slots[e.operand].position, sympy.default_sort_key(e))):
         visit(entry)
     return found

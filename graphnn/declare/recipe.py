@@ -13,6 +13,7 @@ from graphnn.declare.definition import Extent, OperandType, Recipe, Step
 from graphnn.declare.entries import ELLIPSIS, Entry, Reduction
 from graphnn.declare.formula import Formula
 from graphnn.declare.notation import Operand, axis_symbol, dimension
+from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 from graphnn.declare.text import formula as formula_text
 from graphnn.declare.text import head_text
@@ -21,7 +22,7 @@ from graphnn.errors import GraphError, ShapeError
 
 def operands_of(formula: Formula) -> tuple[str, ...]:
     """The operands in the order in which the formula was written."""
-    serials = {e.serial: e.operand for e in formula.body.atoms(Entry)}
+    serials = {e.serial: e.operand for e in find_parts(formula.body, Entry)}
     return tuple(dict.fromkeys(serials[s] for s in sorted(serials)))
 
 
@@ -82,7 +83,7 @@ def bind_formula(
 
 def _keep_apart(formula: Formula, types: Iterable[OperandType]) -> dict[sympy.Symbol, sympy.Symbol]:
     """New symbols for the axes that are named like a size of the operands, which is another thing."""
-    axes = {*formula.out, *(a for r in formula.body.atoms(Reduction) for a in r.axes)}
+    axes = {*formula.out, *(a for r in find_parts(formula.body, Reduction) for a in r.axes)}
     taken = {s for t in types for size in t.shape for s in size.free_symbols}
     return {axis: axis_symbol(f"{axis.name}'") for axis in axes & taken}
 
@@ -91,7 +92,7 @@ def _batch(name: str, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:
     """The broadcast axes: their extents by NumPy's rule, where an extent of 1 stretches."""
     dims: list[tuple[sympy.Expr, Slot]] = []
     for slot in slots:
-        for entry in sorted(body.atoms(Entry), key=sympy.default_sort_key):
+        for entry in sorted(find_parts(body, Entry), key=sympy.default_sort_key):
             if entry.operand != slot.name or ELLIPSIS not in entry.index:
                 continue
             count = len(slot.type.shape) - (len(entry.index) - 1)
@@ -121,7 +122,7 @@ def _infer(
     """The extent of each axis that indexes a dimension by itself; two of them must agree."""
     found: dict[sympy.Symbol, tuple[sympy.Expr, str, Slot]] = {}
     for slot in slots:
-        for entry in sorted((e for e in body.atoms(Entry) if e.operand == slot.name), key=sympy.default_sort_key):
+        for entry in sorted((e for e in find_parts(body, Entry) if e.operand == slot.name), key=sympy.default_sort_key):
             if len(entry.index) != len(slot.type.shape):
                 raise ShapeError(
                     f"{name}: operand '{slot.name}' is indexed as {entry} with {len(entry.index)} indices, "
@@ -143,7 +144,7 @@ def _infer(
 def _expansions(body: sympy.Expr, slots: Sequence[Slot], batch: Sequence[Extent]) -> dict[sympy.Basic, sympy.Basic]:
     """What each access becomes, those within the indices of others first."""
     expanded: dict[sympy.Basic, sympy.Basic] = {}
-    for entry in sorted(body.atoms(Entry), key=lambda e: len(e.atoms(Entry))):
+    for entry in sorted(find_parts(body, Entry), key=lambda e: len(find_parts(e, Entry))):
         expanded[entry] = _expand(entry.with_index(i.xreplace(expanded) for i in entry.index), slots, batch)
     return expanded
 
@@ -173,7 +174,7 @@ def _split(
     count = len(slots)
 
     def add(definition_axes: Sequence[sympy.Symbol], part: sympy.Expr, dtype: str | None = None) -> Slot:
-        used = {e.operand for e in part.atoms(Entry)}
+        used = {e.operand for e in find_parts(part, Entry)}
         mine = [s for s in slots if s.name in used] or slots[:count]  # a constant keeps its operands' dtype
         local = [Slot(s.name, n, s.type) for n, s in enumerate(mine)]
         extents = [Extent(a, _known(name, a, sizes)) for a in definition_axes]
@@ -183,14 +184,14 @@ def _split(
         return Slot(f"#{len(steps)}", count + len(steps) - 1, OperandType(definition.shape, definition.dtype))
 
     while True:
-        inner = [r for r in body.atoms(Reduction) if not any(p.atoms(Reduction) for p in r.args[1:])]
+        inner = [r for r in find_parts(body, Reduction) if not any(find_parts(p, Reduction) for p in r.args[1:])]
         if not inner or (len(inner) == 1 and inner[0] == body):
             break
         reduction = min(inner, key=sympy.default_sort_key)
         free = {
-            a for e in reduction.atoms(Entry) for i in e.index for a in i.free_symbols
+            a for e in find_parts(reduction, Entry) for i in e.index for a in i.free_symbols
         } | reduction.body.free_symbols
-        outer = [*axes, *(a for r in body.atoms(Reduction) for a in r.axes)]
+        outer = [*axes, *(a for r in find_parts(body, Reduction) for a in r.axes)]
         kept = [a for n, a in enumerate(outer) if a in free - set(reduction.axes) and a not in outer[:n]]
         slot = add(kept, reduction)
         slots.append(slot)

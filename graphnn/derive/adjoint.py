@@ -22,6 +22,7 @@ from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import Definition, Extent, OperandType, Recipe, Step
 from graphnn.declare.entries import Reduction
 from graphnn.declare.notation import Operand, axis_symbol
+from graphnn.declare.parts import find_parts
 from graphnn.declare.reducers import REDUCERS
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose, equate, replace_within
@@ -86,7 +87,7 @@ def derive_adjoint(definition: Definition, number: int, ties: Ties) -> Recipe:
         read = expr.free_symbols & formula.entries.keys()
         entries = {t: replace_within(formula.entries[t], solution.values) for t in read}
         placed = substitute(expr, solution.values | entries)
-        return placed.xreplace({c: sympy.true for c in placed.atoms(Relational) if is_always(c, sizes)})
+        return placed.xreplace({c: sympy.true for c in find_parts(placed, Relational) if is_always(c, sizes)})
 
     guard = sympy.And(*map(place, (definition.guard, selected, *solution.conditions)))
     body = place(incoming[out_axes] * factor * derivative)
@@ -124,7 +125,7 @@ def _step(
     dtype: str,
 ) -> Step:
     """Bind a formula; of the slots only those that it reads become operands."""
-    names = {e.operand for e in body.atoms(sympy.Expr) if hasattr(e, "operand")}
+    names = {e.operand for e in find_parts(body, sympy.Expr) if hasattr(e, "operand")}
     used = [s for s in slots if s.name in names]
     local = [Slot(s.name, n, s.type) for n, s in enumerate(used)]
     definition = bind_definition(f"adjoint of {op}", local, axes, body, sizes, dtype, checked=False)

@@ -16,6 +16,7 @@ from functools import cache, partial
 
 import sympy
 
+from graphnn.declare.parts import find_parts
 from graphnn.simplify.cost import cost
 from graphnn.simplify.rational import cancel
 
@@ -58,7 +59,7 @@ def through_quotient(body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.E
     """The derivative written in a quotient 1/(... + exp(...)) of the body and in `symbol`, where that is cheaper."""
     if body.free_symbols != {symbol}:
         return None
-    quotients = [p for p in body.atoms(sympy.Pow) if p.exp == -1 and p.base.is_Add and p.base.has(sympy.exp)]
+    quotients = [p for p in find_parts(body, sympy.Pow) if p.exp == -1 and p.base.is_Add and p.base.has(sympy.exp)]
     for quotient in sorted(quotients, key=sympy.default_sort_key):
         found = _by_exponential(QUOTIENT, quotient, symbol, derivative)
         if found and cost(found.result) < cost(derivative):
@@ -83,7 +84,7 @@ def _by_exponential(
     name: sympy.Symbol, body: sympy.Expr, symbol: sympy.Symbol, derivative: sympy.Expr
 ) -> ThroughOutput | None:
     """The derivative in `name`, which stands for `body`. Outside of exponentials it may hold `symbol`."""
-    arguments = sorted({e.args[0] for e in body.atoms(sympy.exp) if e.has(symbol)}, key=sympy.default_sort_key)
+    arguments = sorted({e.args[0] for e in find_parts(body, sympy.exp) if e.has(symbol)}, key=sympy.default_sort_key)
     if not arguments:
         return None
     base = min(arguments, key=lambda a: (abs(sympy.expand(a).coeff(symbol, 1)), sympy.default_sort_key(a)))

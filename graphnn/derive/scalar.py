@@ -12,6 +12,7 @@ from functools import cache
 
 import sympy
 
+from graphnn.declare.parts import find_parts
 from graphnn.declare.scalars import PRIMITIVES
 from graphnn.derive.steps import StepError
 
@@ -70,7 +71,8 @@ def _differentiate(body: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, 
     """(the body in functions that sympy differentiates, its derivative)."""
     smooth = select_extremes(expand_primitives(body))
     flat = {
-        step: sympy.Dummy() for step in sorted(smooth.atoms(sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
+        step: sympy.Dummy()
+        for step in sorted(find_parts(smooth, sympy.floor, sympy.ceiling), key=sympy.default_sort_key)
     }
     held = smooth.xreplace(flat)
     # sympy.diff asks of what comes out whether it is zero, which takes longer than all the rest

@@ -21,6 +21,7 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.affine import expanded, extremes, linear_terms, quotient, simplify_index
 from graphnn.declare.entries import Entry
 from graphnn.declare.notation import axis_symbol
+from graphnn.declare.parts import find_parts
 from graphnn.declare.whole import compare, equate, floor_of, remainder_of, replace_within
 from graphnn.simplify.inside import is_nonnegative
 
@@ -80,7 +81,7 @@ def _join_radices(
         if digits is not None:
             joined.append((number, sympy.Add(*(weight * target for weight, (_, target) in digits))))
             pending = [pair for pair in pending if all(pair is not used for _, used in digits)]
-    return sorted(pending + joined, key=lambda pair: bool(pair[0].atoms(sympy.floor, sympy.Mod)))
+    return sorted(pending + joined, key=lambda pair: bool(find_parts(pair[0], sympy.floor, sympy.Mod)))
 
 
 def _digits_of(

@@ -17,6 +17,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.entries import Entry, IntegerEntry
+from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 from graphnn.declare.whole import choose
 from graphnn.simplify.cost import cost
@@ -67,7 +68,7 @@ def _reduce(expr: sympy.Expr, exposed: Callable[[sympy.Expr], int]) -> sympy.Exp
         return expr
     restore = {symbol: atom for atom, symbol in atoms.items()}
     candidates = _forms(plain)
-    written = {_ray(sympy.expand(e.args[0]))[1]: e.args[0] for e in expr.atoms(sympy.exp)}
+    written = {_ray(sympy.expand(e.args[0]))[1]: e.args[0] for e in find_parts(expr, sympy.exp)}
     shown = [_decode(_rewrite(join_exponentials(c.xreplace(restore)), written), indicators) for c in candidates]
     return _best([expr, *shown], exposed)
 
@@ -96,8 +97,8 @@ def _forms(plain: sympy.Expr) -> tuple[sympy.Expr, ...]:
 
 
 def _may_cancel(expr: sympy.Expr) -> bool:
-    powers = [q for q in expr.atoms(sympy.Pow) if q.exp.is_negative and q.base.has(Entry)]
-    return bool(powers) or len(expr.atoms(sympy.exp)) > 1
+    powers = [q for q in find_parts(expr, sympy.Pow) if q.exp.is_negative and q.base.has(Entry)]
+    return bool(powers) or len(find_parts(expr, sympy.exp)) > 1
 
 
 def _terms(expr: sympy.Expr) -> int:
@@ -162,7 +163,7 @@ def _exponent_units(expr: sympy.Expr) -> dict[sympy.Expr, sympy.Rational]:
     exp(2*z/3) as the second power of exp(z/3) would do, but 1.7159 would make a power of 17159.
     """
     units: dict[sympy.Expr, sympy.Rational] = {}
-    for exponential in expr.atoms(sympy.exp):
+    for exponential in find_parts(expr, sympy.exp):
         for c, t in _exponents(exponential):
             if c.is_Rational:
                 unit = units.get(t, sympy.S.Zero)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sympy
 
+from graphnn.declare.parts import find_parts
+
 _E = sympy.Symbol("E", positive=True)
 
 
@@ -81,7 +83,7 @@ def _in_one(expr: sympy.Expr, argument: sympy.Expr) -> sympy.Expr:
 
 def _common_argument(quotient: sympy.Expr) -> sympy.Expr | None:
     """The u of which every exponent in the quotient is a whole multiple; None where there is none."""
-    exponents = sorted({e.args[0] for e in quotient.atoms(sympy.exp)}, key=sympy.default_sort_key)
+    exponents = sorted({e.args[0] for e in find_parts(quotient, sympy.exp)}, key=sympy.default_sort_key)
     if any(u.has(sympy.Abs, sympy.Max, sympy.exp) for u in exponents):
         return None
     for candidate in exponents:

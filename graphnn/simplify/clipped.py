@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import sympy
 
 from graphnn.declare.entries import Entry
+from graphnn.declare.parts import find_parts
 from graphnn.declare.whole import compare, extreme_of
 from graphnn.simplify.region import Assignment, read
 
@@ -43,7 +44,9 @@ def compare_outputs(
         changes: dict[sympy.Basic, sympy.Basic] = {}
         facts: dict[sympy.Expr, sympy.Expr] = {}
         for part in (assignment.body, assignment.guard):
-            for comparison in sorted(part.atoms(sympy.Gt, sympy.Le, sympy.Lt, sympy.Ge), key=sympy.default_sort_key):
+            for comparison in sorted(
+                find_parts(part, sympy.Gt, sympy.Le, sympy.Lt, sympy.Ge), key=sympy.default_sort_key
+            ):
                 asked = _ask(comparison, clipped)
                 if asked is not None:
                     changes[comparison], fact = asked

@@ -18,6 +18,7 @@ from graphnn.declare.affine import quotient
 from graphnn.declare.definition import FLOATS, Extent
 from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.declare.notation import axis_symbol
+from graphnn.declare.parts import find_parts
 from graphnn.declare.scalars import expm1, log1p, threefry
 from graphnn.errors import CompileError
 from graphnn.simplify.expr import Axis, Const, DType, Expr, Load, Op, Origin, Range, Reduce, Size
@@ -208,7 +209,7 @@ class Converter:
         return self._op("neg", product) if negative else product
 
     def _age(self, factor: sympy.Expr) -> int:
-        return max((self.arrays.ages[e.operand] for e in factor.atoms(Entry)), default=-1)
+        return max((self.arrays.ages[e.operand] for e in find_parts(factor, Entry)), default=-1)
 
     def _scale(self, scale: sympy.Expr) -> Expr:
         """A factor of numbers and sizes: (c*N)/M as one quotient."""
@@ -293,7 +294,7 @@ class Converter:
         if left.is_integer and right.is_integer:
             return Op(fn, (self.index(left), self.index(right)), "bool", self.origin)
         floats = sorted(
-            {self.arrays.dtypes[e.operand] for side in (left, right) for e in side.atoms(Entry)} & set(FLOATS)
+            {self.arrays.dtypes[e.operand] for side in (left, right) for e in find_parts(side, Entry)} & set(FLOATS)
         )
         inner = replace(self, dtype=floats[0] if floats else "float64")
         return Op(fn, (inner.value(left), inner.value(right)), "bool", self.origin)

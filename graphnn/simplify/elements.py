@@ -11,6 +11,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.entries import Entry
+from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 
 Elements = dict[sympy.Expr, sympy.Expr]
@@ -29,7 +30,7 @@ def take_out(expr: sympy.Expr) -> tuple[sympy.Expr, Elements]:
     Elements are numbered in sympy's order of what they stand for, so that they take its place in sums and products.
     Those in conditions stay: sympy writes an equation by how long its sides are.
     """
-    compared = {entry for condition in expr.atoms(Boolean) for entry in outermost(condition)}
+    compared = {entry for condition in find_parts(expr, Boolean) for entry in outermost(condition)}
     found = sorted({*outermost(expr)} - compared, key=sympy.default_sort_key)
     numbered = {entry: entry.func(sympy.Symbol(f"e{n:03}"), sympy.S.Zero) for n, entry in enumerate(found)}
     return substitute(expr, numbered), {element: entry for entry, element in numbered.items()}

@@ -8,6 +8,7 @@ import sympy
 
 from graphnn.declare.definition import FLOATS
 from graphnn.declare.entries import Entry
+from graphnn.declare.parts import find_parts
 from graphnn.simplify.algebra import map_bottom_up, reduce_rational, use_conditions
 from graphnn.simplify.bounded import as_product
 from graphnn.simplify.elements import take_out
@@ -25,7 +26,7 @@ def exposed_exponentials(form: sympy.Expr) -> int:
     if not form.has(sympy.exp):
         return 0
     forms = stable_forms(take_out(form)[0])
-    return sum(not e.args[0].has(sympy.Abs) for e in (forms[-1][1] if forms else form).atoms(sympy.exp))
+    return sum(not e.args[0].has(sympy.Abs) for e in find_parts(forms[-1][1] if forms else form, sympy.exp))
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class Simplifier:
             if seen == expr:
                 return expr
             stable = stabilise("", seen, Trace())
-            return expr if any(left.has(sympy.exp) for left in stable.atoms(sympy.log)) else seen
+            return expr if any(left.has(sympy.exp) for left in find_parts(stable, sympy.log)) else seen
 
         return map_bottom_up(body, visit) if body.has(sympy.log) else body
 

@@ -12,6 +12,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.entries import Entry, IntegerEntry
+from graphnn.declare.parts import find_parts
 from graphnn.errors import CompileError
 from graphnn.simplify.heads import HEADS
 from graphnn.simplify.rules import Rewrite, Trace
@@ -35,7 +36,7 @@ def check_instance(rewrite: Rewrite) -> None:
     for _ in facts:  # what an access stands for may hold another one
         sides = [side.xreplace(facts) for side in sides]
     sides = [_plain(side) for side in sides]
-    free = sorted({a for s in sides for a in s.atoms(Entry)}, key=sympy.default_sort_key)
+    free = sorted({a for s in sides for a in find_parts(s, Entry)}, key=sympy.default_sort_key)
     symbols = sorted({a for s in sides for a in s.free_symbols}, key=sympy.default_sort_key)
     draw = random.Random(0)
     for _ in range(_POINTS):
@@ -55,7 +56,7 @@ def check_instance(rewrite: Rewrite) -> None:
 
 
 def _outermost_first(entries: list[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda e: (-len(e.atoms(Entry)), sympy.default_sort_key(e)))
+    return sorted(entries, key=lambda e: (-len(find_parts(e, Entry)), sympy.default_sort_key(e)))
 
 
 def _number(draw: random.Random) -> sympy.Expr:

@@ -22,6 +22,7 @@ from graphnn.declare.affine import simplify_index
 from graphnn.declare.definition import FLOATS, Definition, Extent
 from graphnn.declare.entries import Entry, IntegerEntry
 from graphnn.declare.network import Tensor
+from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 from graphnn.simplify.cost import cost
 from graphnn.simplify.elements import outermost
@@ -92,7 +93,7 @@ def assignment_of(
 @lru_cache(2**12)
 def entries(expr: sympy.Basic) -> tuple[Entry, ...]:
     """All accesses in an expression, in a fixed order."""
-    found = expr.atoms(Entry)
+    found = find_parts(expr, Entry)
     return tuple(sorted(found, key=sympy.default_sort_key) if len(found) > 1 else found)
 
 
@@ -114,7 +115,7 @@ def is_monomial(body: sympy.Expr) -> bool:
 
 def is_rational(body: sympy.Expr) -> bool:
     """Whether a formula divides by accesses or holds exponentials: it may cancel where it is read."""
-    return body.has(sympy.exp) or any(q.exp.is_negative and q.base.has(Entry) for q in body.atoms(sympy.Pow))
+    return body.has(sympy.exp) or any(q.exp.is_negative and q.base.has(Entry) for q in find_parts(body, sympy.Pow))
 
 
 def contraction_factors(assignment: Assignment) -> list[Entry]:
@@ -143,7 +144,7 @@ def compared(assignment: Assignment) -> set[str]:
     """The arrays in equations of real numbers, such as x[i] == max: computed a second time they might round apart."""
     if not (assignment.body.has(sympy.Eq) or assignment.guard.has(sympy.Eq)):
         return set()
-    equations = assignment.body.atoms(sympy.Eq) | assignment.guard.atoms(sympy.Eq)
+    equations = find_parts(assignment.body, sympy.Eq) | find_parts(assignment.guard, sympy.Eq)
     real = [e for e in equations if not all(side.is_integer for side in e.args)]
     return {entry.operand for equation in real for entry in entries(equation)}
 
@@ -234,5 +235,5 @@ def tidy_indices(expr: sympy.Basic, sizes: Mapping[sympy.Symbol, sympy.Expr]) ->
         return expr
     changes = {e: e.with_index([simplify_index(i, sizes) for i in e.index]) for e in entries(expr)}
     expr = expr.xreplace({old: new for old, new in changes.items() if old != new})
-    left = [q for q in expr.atoms(sympy.floor, sympy.Mod) if not q.has(Entry)]
+    left = [q for q in find_parts(expr, sympy.floor, sympy.Mod) if not q.has(Entry)]
     return expr.xreplace({q: simplify_index(q, sizes) for q in left})

@@ -18,6 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 from graphnn.declare.entries import Entry
+from graphnn.declare.parts import find_parts
 from graphnn.simplify.algebra import join_exponentials, map_bottom_up, reduce_rational
 from graphnn.simplify.region import Assignment, entries, read
 from graphnn.simplify.rules import Trace
@@ -118,8 +119,8 @@ def _release(expr: sympy.Expr) -> sympy.Expr:
 
 def _cancels(expr: sympy.Expr, top: sympy.Expr) -> bool:
     """Whether each maximum in an exponential stands against an exponent: exp(u - m), exp(u + v - 2*m)."""
-    for exponential in expr.atoms(sympy.exp):
-        if top in exponential.args[0].atoms(Entry):
+    for exponential in find_parts(expr, sympy.exp):
+        if top in find_parts(exponential.args[0], Entry):
             exponent = sympy.expand(exponential.args[0])
             count = -exponent.coeff(top)
             others = len(sympy.Add.make_args(exponent)) - 1

@@ -18,6 +18,7 @@ from typing import Any
 import sympy
 
 from graphnn.declare.entries import Entry
+from graphnn.declare.parts import find_parts
 from graphnn.declare.scalars import expm1, log1p
 from graphnn.declare.substitute import substitute
 from graphnn.simplify.algebra import map_bottom_up, map_top_down
@@ -88,7 +89,7 @@ def _one_plus_exponential(base: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | N
 
 def _grows_with(rest: sympy.Expr, argument: sympy.Expr) -> bool:
     """Whether other factors hold the same exponential."""
-    exponents = {e.args[0] for e in hide_functions(rest)[0].atoms(sympy.exp)}
+    exponents = {e.args[0] for e in find_parts(hide_functions(rest)[0], sympy.exp)}
     return any(sympy.cancel(exponent / argument).is_Integer for exponent in exponents)
 
 
@@ -277,7 +278,7 @@ _ORDER: tuple[tuple[str, Callable[[sympy.Expr], sympy.Expr]], ...] = (
 def _is_rewritten(expr: sympy.Expr) -> bool:
     """Whether an expression holds what a rewrite is about."""
     heads = sympy.exp, sympy.log, sympy.erf, sympy.tanh, Sigmoid
-    return expr.has(*heads) or any(map(is_exponential, expr.atoms(sympy.Pow)))
+    return expr.has(*heads) or any(map(is_exponential, find_parts(expr, sympy.Pow)))
 
 
 def stabilise(node: str, expr: sympy.Expr, trace: Trace) -> sympy.Expr:

@@ -10,7 +10,7 @@ i, j = axis_symbol("i0"), axis_symbol("i1")
 
 
 def read(name, *index, kind=Entry):
-    return kind(sympy.Symbol(name), sympy.S.Zero, *index)
+    return kind(sympy.Symbol(name), sympy.S.Zero, *map(sympy.sympify, index))
 
 
 def test_alike_formulas_become_one():
