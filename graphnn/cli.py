@@ -228,15 +228,18 @@ def path() -> None:
 def list_programs() -> None:
     """List the programs: size in bytes, time of last use, key; the one used last first."""
     entries = _kept().entries()
-    for entry in entries:
+    programs = [entry for entry in entries if entry.is_program]
+    for entry in programs:
         used = datetime.fromtimestamp(entry.used).astimezone().isoformat(" ", "seconds")
         click.echo(f"{entry.size:>12}  {used}  {entry.path.stem}")
-    click.echo(f"{sum(entry.size for entry in entries):>12}  bytes in {len(entries)} programs")
+    total = sum(entry.size for entry in programs)
+    click.echo(f"{total:>12}  bytes in {len(programs)} programs")
+    click.echo(f"{sum(entry.size for entry in entries) - total:>12}  bytes that they share: runtime and declarations")
 
 
 @cache.command()
 def clear() -> None:
-    """Remove every program."""
+    """Remove every program, and what they share."""
     click.echo(f"{_kept().clear()} programs removed")
 
 

@@ -239,8 +239,11 @@ def test_cache_lists_and_clears_programs(run, tmp_path, monkeypatch):
     assert "0  bytes in 0 programs" in check(run("cache", "list"))
     x = gn.Network().input("x", (3,))
     gn.compile(gn.exp(x))
-    (entry,) = folder.iterdir()
+    (entry,) = folder.glob("*.gnn")
+    shared = sum(file.stat().st_size for file in folder.glob("*.o"))
     listed = check(run("cache", "list")).splitlines()
+    assert shared > 0
+    assert listed[-1].split()[0] == str(shared)
     assert listed[0].split()[0] == str(entry.stat().st_size)
     assert listed[0].endswith(entry.stem)
     assert check(run("cache", "clear")) == "1 programs removed\n"

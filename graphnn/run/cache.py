@@ -1,7 +1,7 @@
 """Compiled programs on disk: a folder with one `.gnn` archive per key, found again by the next process.
 
-Beside them lie `.o` files, the objects of the runtime's own modules (`run/objects.py`): the SHA-256 of the key and the
-object, then the object.
+Beside them lie `.o` files: the objects of the runtime's own modules (`run/objects.py`) and what declarations found out
+(`run/outlines.py`), after the SHA-256 of key and content.
 
 A key is the SHA-256 of all that a compile depends on, so an entry is never out of date; what another version, another
 processor or another option made has another key. Nothing of an entry is evaluated, but its machine code runs: entries
@@ -39,11 +39,15 @@ _DIGEST = hashlib.sha256().digest_size
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One program: `used` is the time of its last use in seconds since 1970."""
+    """A program or an object: `used` is the time of its last use in seconds since 1970."""
 
     path: Path
     size: int
     used: float
+
+    @property
+    def is_program(self) -> bool:
+        return self.path.suffix == ".gnn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,12 @@ class Cache:
             file.write(_digest(key, code) + code)
 
     def entries(self) -> list[Entry]:
-        """The programs, the one used last first."""
+        """The programs and objects, the one used last first."""
         found = [Entry(path, status.st_size, status.st_mtime) for path, status in self._files(_ENTRY)]
         return sorted(found, key=lambda e: (-e.used, e.path.name))
 
     def evict(self) -> None:
-        """Remove the programs used longest ago until the rest fits the limit, and what unfinished writers left."""
+        """Remove what was used longest ago until the rest fits the limit, and what unfinished writers left."""
         total = 0
         for entry in self.entries():
             total += entry.size
@@ -110,11 +114,11 @@ class Cache:
                 path.unlink(missing_ok=True)
 
     def clear(self) -> int:
-        """Remove every program, and nothing else that lies in the folder. Returns how many there were."""
+        """Remove every program and object, and nothing else that lies in the folder. Returns how many programs."""
         entries = self.entries()
         for path in (*(e.path for e in entries), *(path for path, _ in self._files(_UNFINISHED))):
             path.unlink(missing_ok=True)
-        return len(entries)
+        return sum(entry.is_program for entry in entries)
 
     def _files(self, name: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
         try:
