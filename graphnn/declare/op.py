@@ -145,7 +145,7 @@ class Op:
             numbers = {o: as_number(value, f"{self.name}: {o}") for o, value in constants.items()}
             return self.recipe([OperandType(as_exprs(s), d) for s, d in types], attributes, numbers, dtype)
 
-        values = [[(name, _number_text(v)) for name, v in given.items()] for given in (attributes, constants)]
+        values = [[(k, _number_text(v, f"{self.name}: {k}")) for k, v in g.items()] for g in (attributes, constants)]
         key = hashlib.sha256(repr((self._told, types, values, dtype)).encode()).hexdigest()
         steps = OUTLINES.find(key, make)
         if steps is None:
@@ -229,9 +229,12 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
 
 
-def _number_text(value: Any) -> str:
-    if isinstance(value, int | float):
-        return repr(value)
+def _number_text(value: Any, what: str) -> str:
+    """What tells a number from every other, whatever a subclass prints."""
+    if isinstance(value, int):
+        return hex(int(value))  # repr() refuses those of more than 4300 digits
+    if isinstance(value, float):
+        return repr(float(value))
     from graphnn.declare.recipe import written_text  # numbers of sympy and NumPy
 
-    return written_text(as_number(value, "a number"))
+    return written_text(as_number(value, what))

@@ -11,8 +11,9 @@ from sympy.logic.boolalg import Boolean
 from graphnn.declare.bind import Slot, bind_definition
 from graphnn.declare.definition import Extent, OperandType, Recipe, Step
 from graphnn.declare.entries import ELLIPSIS, Entry, Reduction
+from graphnn.declare.extents import IDENTIFIER
 from graphnn.declare.formula import Formula
-from graphnn.declare.notation import Operand, axis_symbol, dimension
+from graphnn.declare.notation import Operand, axis_symbol, dimension, size_symbol
 from graphnn.declare.parts import find_parts
 from graphnn.declare.substitute import substitute
 from graphnn.declare.text import formula as formula_text
@@ -75,7 +76,7 @@ def bind_formula(
     axes = [a for item in out for a in ([e.axis for e in batch] if item == ELLIPSIS else [item])]
     sizes = {e.axis: e.size for e in batch}
     known = dims | {sympy.Symbol(a): value for a, value in attributes.items()}
-    sizes |= {apart.get(axis, axis): size.xreplace(known) for axis, size in formula.extents.items()}
+    sizes |= {apart.get(axis, axis): _named_sizes(size.xreplace(known)) for axis, size in formula.extents.items()}
     sizes |= _infer(name, slots, body, sizes)
     condition = isinstance(body, Boolean)
     return _split(name, slots, axes, body, sizes, dtype or (None if condition else fallback))
@@ -86,6 +87,11 @@ def _keep_apart(formula: Formula, types: Iterable[OperandType]) -> dict[sympy.Sy
     axes = {*formula.out, *(a for r in find_parts(formula.body, Reduction) for a in r.axes)}
     taken = {s for t in types for size in t.shape for s in size.free_symbols}
     return {axis: axis_symbol(f"{axis.name}'") for axis in axes & taken}
+
+
+def _named_sizes(size: sympy.Expr) -> sympy.Expr:
+    """A size that was written by its name, sympy.Symbol("N"), is that of the network, whatever is assumed of it."""
+    return size.xreplace({s: size_symbol(s.name) for s in size.free_symbols if IDENTIFIER.fullmatch(s.name)})
 
 
 def _batch(name: str, slots: Sequence[Slot], body: sympy.Expr) -> list[Extent]:

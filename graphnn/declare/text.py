@@ -6,10 +6,14 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import sympy
 
 from graphnn.declare.definition import Definition
+
+_MARKS: WeakKeyDictionary[type[Any], str] = WeakKeyDictionary()  # of users' functions
 
 
 def definition_text(definition: Definition) -> str:
@@ -47,6 +51,12 @@ def _atom(expr: sympy.Basic) -> str:
 
 
 def head_text(function: type[Any]) -> str:
-    """A function's name: sympy's by itself, and any other with its home: two may share a name."""
-    home = function.__module__
-    return function.__qualname__ if home.startswith("sympy.") else f"{home}.{function.__qualname__}"
+    """A function's name: sympy's by itself, and one of this package with its home.
+
+    A user's function, of which another may have name and home, is told from all others of this and any other process.
+    """
+    home = function.__module__ or ""  # sympy.Function("f") has none
+    if home.startswith("sympy."):
+        return function.__qualname__
+    mark = "" if home.startswith("graphnn.") else _MARKS.setdefault(function, f"#{uuid4().hex}")
+    return f"{home}.{function.__qualname__}{mark}"

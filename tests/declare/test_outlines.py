@@ -102,6 +102,8 @@ def test_an_error_is_raised_at_each_call(fresh):
             gn.add(x, y)
     with pytest.raises(gn.GraphError, match="constants are finite"):
         gn.add(x, float("inf"))
+    with pytest.raises(gn.GraphError, match="add: b is inf"):
+        gn.add(x, np.float32("inf"))
 
 
 def test_sizes_that_are_expressions_are_kept(fresh, unbound):
@@ -119,6 +121,26 @@ def test_sizes_that_are_expressions_are_kept(fresh, unbound):
     assert unbound == []
     assert again.shape_exprs == y.shape_exprs
     assert copy.deepcopy(again.network)[again.name].shape_exprs == y.shape_exprs
+
+
+class Plain(float):
+    def __repr__(self):
+        return "a number"
+
+
+def times(factor):
+    """An op by a function of a user's, whose home and name tell nothing."""
+
+    class Times(sympy.Function):
+        @classmethod
+        def eval(cls, value):
+            return factor * value if value.is_Number else None
+
+        def fdiff(self, argindex=1):
+            return sympy.Integer(factor)
+
+    i, A = gn.indices("i"), gn.operands("A")
+    return gn.op("times", (i,), A[i] * Times(sympy.Symbol("c")) + Times(A[i]), attributes={"c": 3})
 
 
 def calls(of):
@@ -140,6 +162,8 @@ def calls(of):
         lambda: (("x", gn.softplus), ("k", gn.softplus)),
         lambda: (("x", gn.sum), ("x", lambda x: gn.sum(x, keepdims=True))),
         lambda: (("x", lambda x: gn.pad(x, 1, value=2)), ("x", lambda x: gn.pad(x, 1, value=0.5))),
+        lambda: (("x", lambda x: x + Plain(1)), ("x", lambda x: x + Plain(2))),
+        lambda: (("x", times(2)), ("x", times(5))),
     ],
 )
 def test_calls_that_differ_are_told_apart(fresh, pair):
@@ -162,6 +186,32 @@ def test_an_op_written_again_is_known_by_its_formula(fresh, unbound):
     unbound.clear()
     assert scaled().shape == y.shape
     assert unbound == []
+
+
+@pytest.mark.parametrize("factor", [2, 5])
+def test_a_gradient_of_a_users_function_is_its_own(fresh, factor):
+    fresh()
+    x = gn.Network("net").input("x", (3,))
+    (gradient,) = gn.gradients(gn.sum(times(factor)(x)), [x])  # holds nothing of the function but its derivative
+    np.testing.assert_array_equal(gn.compile(gradient)(), np.full(3, 4 * factor, "f"))
+
+
+def test_a_function_without_a_home_is_declared(fresh):
+    fresh()
+    i, A = gn.indices("i"), gn.operands("A")
+    y = gn.op("unknown", (i,), sympy.Function("g")(A[i]))(gn.Network("net").input("x", (3,)))
+    with pytest.raises(gn.GraphError, match="does not know the function 'g'"):
+        gn.evaluate(y, {"x": np.ones(3, "f")})
+
+
+def test_a_size_by_name_is_that_of_the_network(fresh):
+    fresh()
+    y = gn.Network("net").input("y", ("N",))
+    (i, j), A = gn.indices("i j"), gn.operands("A")
+    sizes = sympy.Symbol("N") + 1, A.shape[0] + 1
+    sums = [gn.op("sums", (i,), gn.Sum(A[j], j) + i, {i: size})(y) for size in sizes]
+    total = gn.add(*map(gn.square, sums))
+    np.testing.assert_array_equal(gn.evaluate(total, {"y": np.ones(2, "f")}), [8, 18, 32])
 
 
 def test_assumptions_on_an_attribute_count(fresh):
