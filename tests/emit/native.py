@@ -9,6 +9,7 @@ import numpy as np
 
 from graphnn.emit.module import EmittedModule, emit
 from graphnn.emit.target import Target, host
+from graphnn.lower.interpreter import interpret
 from graphnn.lower.ir import Buffer, For, If, Program, Stmt
 from graphnn.run.jit import compile_object
 from graphnn.run.link import load_object
@@ -41,6 +42,18 @@ def load(b: Buffer, *index: Expr) -> Load:
 
 def program(body: tuple[Stmt, ...], *buffers: Buffer, sizes: tuple[str, ...] = ()) -> Program:
     return Program("test", sizes, buffers, body)
+
+
+def f32(value: float) -> Const:
+    return Const(value, "float32")
+
+
+def vector(axis: str, hi: Expr, *body: Stmt) -> For:
+    return For(axis, integer(0), hi, body, "vector")
+
+
+def serial(axis: str, hi: Expr, *body: Stmt) -> For:
+    return For(axis, integer(0), hi, body)
 
 
 def without_vectors(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
@@ -80,3 +93,15 @@ def run(
     return {
         b.name: a.transpose(np.argsort(b.layout)) if b.layout else a for b, a in zip(p.buffers, stored, strict=True)
     }
+
+
+def both_ways(p: Program, arrays: dict[str, np.ndarray], **sizes: int) -> dict[str, np.ndarray]:
+    """Run with vectors and without; they must agree in every bit, and nearly so with the interpreter."""
+    wide = run(p, arrays, sizes)
+    narrow = run(replace(p, body=without_vectors(p.body)), arrays, sizes)
+    meant = {b.name: arrays[b.name].copy() if b.name in arrays else np.full_like(wide[b.name], -7) for b in p.buffers}
+    interpret(p, meant, sizes)
+    for name, array in wide.items():
+        assert array.tobytes() == narrow[name].tobytes(), name
+        np.testing.assert_allclose(array, meant[name], rtol=1e-6, err_msg=name)
+    return wide
