@@ -43,6 +43,14 @@ def as_number(value: Any, what: str) -> sympy.Expr:
     return sympy.Rational(repr(number))
 
 
+def is_finite(number: Any) -> bool:
+    """Whether a real number is finite as a double, too."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int or a Fraction that is larger than any
+        return False
+
+
 def as_symbolic(name: str, function: Callable[..., Any], /, *symbols: Any, **named: Any) -> Any:
     """function(symbols); GraphError where it wants numbers, as functions of NumPy and math and `if` do."""
     try:

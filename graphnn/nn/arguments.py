@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Union
 
-from graphnn.declare.op import as_number
+from graphnn.declare.op import as_number, is_finite
 from graphnn.errors import GraphError
 from graphnn.late import sympy
 
@@ -54,7 +54,7 @@ def check_number(what: str, value: Any, domain: Domain = REALS) -> float:
     """The number; GraphError unless `value` is a finite one in `domain`."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise GraphError(f"{what} is a number, not {' '.join(repr(value).split()):.40}")
-    if not math.isfinite(value):
+    if not is_finite(value):
         raise GraphError(f"{what} is {value}; a formula's constants are finite")
     if not (value in domain if isinstance(domain, Range) else as_number(value, what) in domain):
         raise GraphError(f"{what} is {value}; it lies in {_as_range(domain)}")

@@ -13,14 +13,13 @@ Each is one formula of three affine pieces. Several axes are padded one after th
 from __future__ import annotations
 
 import functools
-import math
 from numbers import Real
 from typing import Any
 
 from graphnn.declare.formula import Formula, written
 from graphnn.declare.network import Tensor
 from graphnn.declare.notation import Operand
-from graphnn.declare.op import Op, as_number
+from graphnn.declare.op import Op, as_number, is_finite
 from graphnn.declare.registry import register
 from graphnn.errors import GraphError, ShapeError
 from graphnn.late import sympy as sp
@@ -132,7 +131,7 @@ def pad(x: Tensor, padding: Any, mode: str = "zero", value: float = 0, name: str
     kind = as_mode("pad", mode)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise GraphError(f"pad: value is a number, not {' '.join(repr(value).split()):.40}")
-    if not math.isfinite(value):
+    if not is_finite(value):
         raise GraphError(f"pad: value is {value}; a formula's constants are finite")
     if kind != "zero" and value != 0:
         raise GraphError(f"pad: value={value} goes with mode='zero' only, not with {mode!r}")

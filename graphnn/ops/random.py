@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from numbers import Real
@@ -25,7 +24,7 @@ from graphnn.declare.formula import Formula, written
 from graphnn.declare.initializer import Bits
 from graphnn.declare.network import Network, Tensor
 from graphnn.declare.notation import Operand
-from graphnn.declare.op import Op, as_number
+from graphnn.declare.op import Op, as_number, is_finite
 from graphnn.declare.registry import register
 from graphnn.declare.sizes import as_exprs
 from graphnn.errors import GraphError
@@ -169,6 +168,6 @@ def random_normal(like: Tensor, mean: float = 0.0, stddev: float = 1.0, name: st
 
 
 def _number(op: str, what: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not is_finite(value):
         raise GraphError(f"{op}: {what} is a finite number, not {' '.join(repr(value).split()):.40}")
     return float(value)

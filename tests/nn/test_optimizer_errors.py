@@ -26,6 +26,7 @@ COUNTED = optimizer(
         (lambda: SGD(rate=0.1), "no attribute 'rate'"),
         (lambda: SGD(0.1, lr=0.2), "twice"),
         (lambda: SGD(float("nan")), "finite"),
+        (lambda: SGD(10**400), "finite"),
         (lambda: SGD("0.1"), "is a number"),
         (lambda: optimizer("o", lambda w, x: {"w": w}), "asks for 'x'"),
         (lambda: optimizer("o", lambda w, g, v: {"w": w}, state={"v": 0}), "no new 'v'"),

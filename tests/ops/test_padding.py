@@ -77,6 +77,7 @@ REFUSED: list[tuple[Callable[[gn.Tensor], Any], type[Exception], str]] = [
     (lambda x: gn.pad(x, True), gn.GraphError, r"padding is an int, not True"),
     (lambda x: gn.pad(x, 1, "edge", value=2), gn.GraphError, r"value=2 goes with mode='zero' only"),
     (lambda x: gn.pad(x, 1, value=float("nan")), gn.GraphError, r"value is nan"),
+    (lambda x: gn.pad(x, 1, value=10**400), gn.GraphError, r"value is 1000"),
     (lambda x: gn.pad(x, 1, value="a"), gn.GraphError, r"value is a number, not 'a'"),
     (lambda x: gn.pad(x, 1, value=None), gn.GraphError, r"value is a number, not None"),
     (lambda x: gn.pad([[1.0]], 1), gn.GraphError, r"operand 0 is a Tensor of a network, not list"),

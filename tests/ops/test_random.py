@@ -200,6 +200,7 @@ def test_there_is_no_gradient_through_a_draw_and_one_around_it():
         ("bernoulli", {"p": True}, "p is a finite number, not True"),
         ("random_uniform", {"low": 1, "high": 1}, "low is less than high"),
         ("random_uniform", {"high": math.inf}, "high is a finite number"),
+        ("random_uniform", {"high": 10**400}, "high is a finite number"),
         ("random_normal", {"stddev": -1}, "stddev is not negative"),
         ("random_normal", {"mean": None}, "mean is a finite number"),
     ],
