@@ -42,6 +42,7 @@ _FUNCTIONS: dict[type, str] = {
     expm1: "expm1",
     Sigmoid: "sigmoid",
 }
+LARGEST = 2**24  # whole number that is multiplied with sizes as an integer: products of larger ones leave int64
 _COMPARISONS: dict[type, tuple[str, bool]] = {  # name, whether the sides change places
     sympy.Lt: ("lt", False),
     sympy.Le: ("le", False),
@@ -212,9 +213,12 @@ class Converter:
         return max((self.arrays.ages[e.operand] for e in find_parts(factor, Entry)), default=-1)
 
     def _scale(self, scale: sympy.Expr) -> Expr:
-        """A factor of numbers and sizes: (c*N)/M as one quotient."""
+        """A factor of numbers and sizes: (c*N)/M as one quotient, or a large number times that of the sizes."""
         if not scale.free_symbols:
             return self._const(_as_float(scale))
+        number, sizes = scale.as_coeff_Mul()
+        if number.is_Rational and max(abs(number.p), number.q) > LARGEST:
+            return self._op("mul", self._const(_as_float(number)), self._scale(sizes))
         above, below = map(self._sizes, sympy.fraction(scale))
         return above if below == self._const(1.0) else self._op("div", above, below)
 
