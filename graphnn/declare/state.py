@@ -89,6 +89,8 @@ class State(MutableMapping[str, npt.NDArray[Any]]):
             raise ShapeError(f"'{name}' has shape {target.shape}; the value given has shape {array.shape}")
         if not np.can_cast(array.dtype, target.dtype, casting="same_kind"):
             raise GraphError(f"'{name}' is {target.dtype}; the value given is {array.dtype}: use .astype")
+        if name in self._values and array.dtype != target.dtype:
+            array = aligned_copy(array, target.dtype)  # a cast that overflows may raise: nothing is written then
         copy_into(target, array)
         self._values[name] = target
         self._count(name)

@@ -93,6 +93,15 @@ def test_a_negative_zero_keeps_its_sign():
     assert np.signbit(net.state["W"]).all()
 
 
+def test_a_cast_that_raises_leaves_the_value_as_it_was(counted):
+    net, _ = counted
+    first, version = np.array(net.state["W"]), net.state.version
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        net.state["W"] = [[0, 0], [0, 0], [0, 1e300]]
+    np.testing.assert_array_equal(net.state["W"], first)
+    assert net.state.version == version
+
+
 def test_which_variable_changed_since_a_version():
     net = gn.Network()
     for name in "abc":
