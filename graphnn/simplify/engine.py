@@ -130,7 +130,8 @@ class Simplifier:
     def _use(self, shift: ShiftedSum) -> None:
         for part in (shift.largest, shift.shifted):
             if part.name not in self.made:
-                self.made[part.name] = replace(part, body=stabilise(part.name, part.body, self.trace))
+                body = shift_exponentials(part.name, part.body, self.sums, self.trace, self._use)
+                self.made[part.name] = replace(part, body=stabilise(part.name, body, self.trace))
 
     def _saved(self, body: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
         """What the saved outputs in a formula stand for."""
